@@ -1,0 +1,176 @@
+"""``publisher demo``: the real verbs on the embedded fleet, told step by step."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from publisher.cli import main, screen
+from publisher.cli.pipy import find_pipy, send_requests
+from publisher.demo.fleet import Fleet
+from publisher.demo.server import FleetServer
+from publisher.errors import PublisherError
+
+SETTINGS = """\
+# yaml-language-server: $schema=schemas/publisher.schema.json
+publisher: edge
+karmada:
+  context: karmada-apiserver
+services:
+  default/flask:
+    routes: ["/env/*"]
+    weights: {member1: 70, member2: 30}
+grants:
+  - {namespaces: [default], paths: ["/hello/*"]}   # what annotations may claim
+allowedNetworks: [127.1.0.0/16]   # the embedded fleet's nodes are loopback addresses of this machine
+"""
+FLASK, HELLO = 31193, 31200
+HELLO_ROUTE = {"pipy-publisher.io/routes": "/hello/*"}
+_PERSON = ("-c", "user.name=You", "-c", "user.email=you@example.com", "-c", "commit.gpgsign=false")
+
+
+class _Scene:
+    """A fleet that is served, and a config repository with a remote."""
+
+    def __init__(self, folder: Path, server: FleetServer) -> None:
+        self.folder = folder
+        self.fleet = server.fleet
+        self.server = server
+        self.repo = folder / "config-repo"
+        self.kubeconfig = folder / "kubeconfig"
+
+    def publisher(self, *arguments: str) -> None:
+        """Run a verb of ours, shown as it would be typed."""
+        screen.lines(["", f"$ publisher {shlex.join(arguments)}"])
+        code = main([*arguments])
+        if code:
+            raise PublisherError(f"the demo stops here: publisher {arguments[0]} ended with exit code {code}")
+
+    def publish(self) -> None:
+        self.publisher("publish", "--repo", str(self.repo), "--kubeconfig", str(self.kubeconfig))
+
+    def git(self, *arguments: str, show: bool = True) -> str:
+        """Run git in the checkout, shown as it would be typed."""
+        if show:
+            screen.lines(["", f"$ git {shlex.join(arguments)}"])
+        done = subprocess.run(["git", *_PERSON, *arguments], cwd=self.repo, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise PublisherError(f"the demo stops here: git {arguments[0]}: {done.stderr.strip()}")
+        if show:
+            screen.lines(done.stdout.rstrip().splitlines())
+        return done.stdout.strip()
+
+    def set_up(self) -> None:
+        """Make the fleet, the config repository and its remote."""
+        self.fleet.add_member("member1", region="cn-north", nodes={"karmada1": "127.1.1.1", "karmada2": "127.1.1.2"})
+        self.fleet.add_member("member2", region="cn-south", nodes={"karmada4": "127.1.2.1", "karmada5": "127.1.2.2"})
+        for name in ("member1", "member2"):
+            self.fleet.add_service(name, "default/flask", node_port=FLASK)
+            self.fleet.add_service(name, "default/hello", node_port=HELLO, annotations=HELLO_ROUTE)
+        self.kubeconfig.touch(mode=0o600)
+        self.kubeconfig.write_text(json.dumps(self.server.kubeconfig(), indent=2))
+        remote = self.folder / "config-repo.git"
+        subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", str(remote)], check=True)
+        subprocess.run(["git", "init", "--quiet", "-b", "main", str(self.repo)], check=True)
+        self.git("remote", "add", "origin", str(remote), show=False)
+
+
+@contextmanager
+def _scene() -> Iterator[_Scene]:
+    # the fleet is on this machine: a proxy that the environment names is not on the way to it
+    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
+    folder = Path(tempfile.mkdtemp(prefix="publisher-demo-"))
+    with FleetServer(Fleet()) as server:
+        scene = _Scene(folder, server)
+        scene.set_up()
+        yield scene
+
+
+def _heading(text: str) -> None:
+    screen.lines(["", f"== {text}"])
+
+
+def _lay_down(scene: _Scene) -> None:
+    scene.publisher("init", str(scene.repo))
+    (scene.repo / "publisher.yaml").write_text(SETTINGS)
+    scene.git("add", ".", show=False)
+    scene.git("commit", "--quiet", "-m", "Set up the config repository")
+    scene.git("push", "--quiet", "-u", "origin", "main")
+
+
+def tell() -> None:
+    """Run the whole story."""
+    with _scene() as scene:
+        fleet = scene.fleet
+        _heading("A Karmada API server with member1 and member2 runs on this machine; a config repository for it")
+        _lay_down(scene)
+
+        _heading("First publish: both clusters, both services")
+        scene.publish()
+        _heading("Again: nothing has changed, so nothing is committed")
+        scene.publish()
+
+        _heading("Node karmada3 joins member1: one added line, however many services run there")
+        fleet.add_node("member1", "karmada3", "127.1.1.3")
+        scene.publish()
+        joined = scene.git("rev-parse", "HEAD", show=False)
+        scene.git("show", "--format=%h %s", "--unified=1", "HEAD")
+
+        _heading("member2 stops answering: unknown is not empty, nothing is removed")
+        scene.server.stop_member("member2")
+        scene.publish()
+        scene.server.start_member("member2")
+
+        _heading("Service hello is deleted from both clusters")
+        for name in ("member1", "member2"):
+            fleet.remove_service(name, "default/hello")
+        scene.publish()
+
+        _heading("Roll back the commit of karmada3, which is not the newest: plain git revert")
+        scene.git("revert", "--no-edit", joined)
+        scene.git("push", "--quiet")
+        scene.publisher("validate", str(scene.repo))
+        scene.git("log", "--stat", "--format=%h %an: %s")
+
+        _heading("What Pipy makes of it")
+        pipy = find_pipy()
+        if pipy is None:
+            screen.lines(["no Pipy found: set PIPY_BIN or put pipy on PATH to see it serve this configuration"])
+        else:
+            screen.lines(send_requests(pipy, scene.repo, scene.folder, "/env/x", 100))
+
+        _heading("Where to look next")
+        screen.lines(
+            [
+                f"{scene.repo}: the config repository, with its history",
+                "publisher demo --serve: keep such a fleet up and try the verbs by hand",
+                "publisher explain default/flask: every target, and why the others are none",
+                "README.md: set it up for a fleet of your own",
+            ]
+        )
+
+
+def serve() -> None:
+    """Keep a fleet up until interrupted."""
+    with _scene() as scene:
+        _lay_down(scene)
+        screen.lines(
+            [
+                "",
+                f"a Karmada API server with member1 and member2: {scene.server.url}",
+                f"export KUBECONFIG={scene.kubeconfig}",
+                f"publisher plan --repo {scene.repo}",
+                f"publisher publish --repo {scene.repo}",
+                f"publisher explain default/flask --repo {scene.repo}",
+                "kubectl get clusters.cluster.karmada.io",
+                "Ctrl-C ends it",
+            ]
+        )
+        threading.Event().wait()

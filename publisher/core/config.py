@@ -1,0 +1,134 @@
+"""What is, or shall be, published: the same for every layout."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from publisher.core.model import Route, ServiceKey
+
+ConfigTree = Mapping[str, bytes]
+"""Files by their path from the top of the repository."""
+
+State = Literal["active", "drained"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """What belongs to a cluster."""
+
+    name: str
+    nodes: Mapping[str, str]
+    """Address of each node."""
+    state: State = "active"
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one cluster adds to a service."""
+
+    weight: int
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """nodePort by port name."""
+    nodes: tuple[str, ...] | None = None
+    """The nodes that answer, where not all of the cluster do."""
+    addresses: tuple[str, ...] = ()
+    """Targets named outright, instead of ``ports``."""
+
+
+class RoutedPort(NamedTuple):
+    """A route and the port that it leads to."""
+
+    route: Route
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """What belongs to a service."""
+
+    key: ServiceKey
+    routes: tuple[RoutedPort, ...]
+    parts: Mapping[str, Part]
+    """By cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All that one publisher has published, or will."""
+
+    clusters: Mapping[str, ClusterConfig] = field(default_factory=dict)
+    services: Mapping[ServiceKey, ServiceConfig] = field(default_factory=dict)
+
+
+class Target(NamedTuple):
+    """One address that Pipy may connect to."""
+
+    cluster: str
+    node: str
+    """Empty where the address is named outright."""
+    address: str
+    """``ip:port``; IPv6 in brackets."""
+    weight: int
+    """Of the cluster; shared by its targets."""
+
+
+def join_host_port(ip: str, port: int) -> str:
+    """Write ``ip:port`` as Pipy reads it."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def part_nodes(part: Part, cluster: ClusterConfig | None) -> Mapping[str, str]:
+    """Give the nodes of a cluster that answer for a service, with their addresses."""
+    if cluster is None or part.addresses:
+        return {}
+    if part.nodes is None:
+        return cluster.nodes
+    return {name: cluster.nodes[name] for name in part.nodes if name in cluster.nodes}
+
+
+def targets(service: ServiceConfig, clusters: Mapping[str, ClusterConfig]) -> Iterator[Target]:
+    """Give every target of a service, by cluster, node and port."""
+    for name, part in service.parts.items():
+        cluster = clusters.get(name)
+        weight = 0 if cluster is not None and cluster.state == "drained" else part.weight
+        for address in part.addresses:
+            yield Target(name, "", address, weight)
+        for node, ip in part_nodes(part, cluster).items():
+            for port in part.ports.values():
+                yield Target(name, node, join_host_port(ip, port), weight)
+
+
+def target_count(part: Part, cluster: ClusterConfig | None) -> int:
+    """Count the targets a cluster adds to a service without listing them."""
+    return len(part.addresses) + len(part_nodes(part, cluster)) * len(part.ports)
+
+
+_NEVER = tuple(map(ipaddress.ip_network, ("0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "255.255.255.255/32")))
+_LOCAL = tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10")))
+
+
+@lru_cache(maxsize=262_144)
+def address_refusal(ip: str, allowed: tuple[str, ...]) -> str:
+    """Say why an IP address may never be a target; empty where it may.
+
+    Loopback and link-local addresses are refused unless ``allowed`` names a network among just those, as a test
+    rig on one machine does: a wide network such as 0.0.0.0/0 does not let them in.
+    """
+    address = ipaddress.ip_address(ip)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return address_refusal(str(address.ipv4_mapped), allowed)
+    networks = [ipaddress.ip_network(text) for text in allowed]
+    if any(address in network for network in _NEVER):
+        return f"{ip} is a multicast, broadcast or unspecified address"
+    for special in _LOCAL:
+        if address in special:
+            named = [net for net in networks if net.version == special.version and net.subnet_of(special)]  # type: ignore[arg-type]
+            return "" if any(address in net for net in named) else f"{ip} is a loopback or link-local address"
+    if networks and not any(address in network for network in networks):
+        return f"{ip} is outside allowedNetworks"
+    return ""

@@ -1,0 +1,98 @@
+"""What is there against what shall be: the Plan that people review and publish carries out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from publisher.core.config import Config, ConfigTree
+from publisher.core.diff import Action, ClusterChange, ServiceChange, cluster_changes, service_changes
+from publisher.core.model import Finding
+from publisher.core.policy import Policy
+from publisher.core.render import Renderer
+from publisher.core.resolve import Desired
+from publisher.core.select import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file that publish writes or removes."""
+
+    path: str
+    action: Action
+    content: bytes | None
+    """None: the file goes."""
+
+
+class UnknownPart(NamedTuple):
+    """A part of the fleet that could not be read and whose configuration stays as it is."""
+
+    cluster: str
+    kind: str
+    """``Nodes``, ``Services`` or ``EndpointSlices``"""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that one run would change."""
+
+    publisher: str
+    snapshot: str
+    """Digest of the snapshot it was made from."""
+    files: tuple[FileChange, ...]
+    clusters: tuple[ClusterChange, ...]
+    services: tuple[ServiceChange, ...]
+    unknown: tuple[UnknownPart, ...]
+    unpublished: tuple[tuple[str, str], ...]
+    """Services that a cluster has and that are not published, and why."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def digest(self) -> str:
+        """Equal for plans that make the same changes to the same files."""
+        changes = [(item.path, hashlib.sha256(item.content or b"").hexdigest(), item.action) for item in self.files]
+        return hashlib.sha256(json.dumps(changes).encode()).hexdigest()[:16]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that kept something from being published."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+
+def make_plan(
+    policy: Policy,
+    snapshot: str,
+    selection: Selection,
+    desired: Desired,
+    current: Config,
+    tree: ConfigTree,
+    renderer: Renderer,
+    findings: tuple[Finding, ...],
+) -> Plan:
+    """Compare the tree with what is desired."""
+    written, wrong = renderer.write(desired, current, tree, policy)
+    files = tuple(
+        FileChange(path, "delete" if content is None else "change" if path in tree else "create", content)
+        for path, content in sorted(written.items())
+        if tree.get(path) != content
+    )
+    return Plan(
+        publisher=policy.publisher,
+        snapshot=snapshot,
+        files=files,
+        clusters=tuple(cluster_changes(current, desired.config, selection)) if files else (),
+        services=tuple(service_changes(current, desired.config, selection)) if files else (),
+        unknown=tuple(_unknown(selection)),
+        unpublished=tuple(sorted(desired.unpublished.items())),
+        findings=tuple(sorted({*findings, *selection.findings, *desired.findings, *wrong})),
+    )
+
+
+def _unknown(selection: Selection) -> Iterator[UnknownPart]:
+    for name, cluster in selection.clusters.items():
+        for kind, reason in cluster.unknown:
+            yield UnknownPart(name, kind, reason)

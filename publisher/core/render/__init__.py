@@ -1,0 +1,33 @@
+"""Layouts: how a :class:`~publisher.core.config.Config` is written as files for Pipy, and read back."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from publisher.core.config import Config, ConfigTree
+from publisher.core.model import Finding
+from publisher.core.policy import Layout, Policy
+from publisher.core.render.native import Native
+from publisher.core.render.tutorial import Tutorial
+from publisher.core.resolve import Desired
+
+
+class Renderer(Protocol):
+    """One layout."""
+
+    def read(self, tree: ConfigTree, policy: Policy) -> tuple[Config, tuple[Finding, ...]]:
+        """Read back what this publisher has published, leaving out what is somebody else's."""
+
+    def write(
+        self, desired: Desired, current: Config, tree: ConfigTree, policy: Policy
+    ) -> tuple[dict[str, bytes | None], tuple[Finding, ...]]:
+        """Give the files of this publisher that have to be there (bytes) or have to go (None)."""
+
+
+def renderer(layout: Layout) -> Renderer:
+    """Give the renderer of a layout."""
+    match layout:
+        case Layout.NATIVE:
+            return Native()
+        case Layout.TUTORIAL:
+            return Tutorial()

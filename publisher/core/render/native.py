@@ -1,0 +1,182 @@
+"""Layout ``native``: one file a cluster, one file a service; the Pipy program joins the two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from publisher.core.canonical import ParseError, dump_json, entries, grown, load_json
+from publisher.core.config import ClusterConfig, Config, ConfigTree, Part, RoutedPort, ServiceConfig
+from publisher.core.model import Finding, Route, ServiceKey
+from publisher.core.policy import Policy
+from publisher.core.resolve import Desired
+
+CLUSTERS = "config/clusters"
+SERVICES = "config/services"
+
+
+def cluster_path(output: str, name: str) -> str:
+    """Give the path of a cluster's file."""
+    return f"{output}/{CLUSTERS}/{name}.json"
+
+
+def service_path(output: str, key: str) -> str:
+    """Give the path of a service's file."""
+    return f"{output}/{SERVICES}/{key.replace('/', '.')}.json"
+
+
+def cluster_document(cluster: ClusterConfig) -> dict[str, Any]:
+    """Write a cluster."""
+    return {
+        "cluster": cluster.name,
+        **({"region": cluster.region} if cluster.region else {}),
+        "state": cluster.state,
+        "nodes": grown(cluster.nodes),
+    }
+
+
+def service_document(service: ServiceConfig) -> dict[str, Any]:
+    """Write a service."""
+    return {
+        "service": service.key,
+        "routes": [_route_document(entry) for entry in service.routes],
+        "clusters": grown({name: _part_document(part) for name, part in service.parts.items()}),
+    }
+
+
+def _file(schema: str, document: dict[str, Any], policy: Policy) -> bytes:
+    """Write a file that names its schema, relative to its folder, and its owner, right behind its own name."""
+    up = "../" * len(f"{policy.output}/{CLUSTERS}".split("/"))
+    (name, value), *rest = document.items()
+    return dump_json({"$schema": f"{up}schemas/{schema}", name: value, "publisher": policy.publisher, **dict(rest)})
+
+
+def _route_document(entry: RoutedPort) -> dict[str, str]:
+    host = {"host": entry.route.host} if entry.route.host else {}
+    return {**host, "path": entry.route.path, "port": entry.port}
+
+
+def _part_document(part: Part) -> dict[str, Any]:
+    if part.addresses:
+        return {"weight": part.weight, "addresses": list(part.addresses)}
+    narrowed = {} if part.nodes is None else {"nodes": list(part.nodes)}
+    return {"weight": part.weight, "ports": dict(part.ports), **narrowed}
+
+
+def read_cluster(document: Mapping[str, Any]) -> ClusterConfig:
+    """Read a cluster document that fits its schema."""
+    return ClusterConfig(
+        document["cluster"], entries(document, "nodes"), document.get("state", "active"), document.get("region", "")
+    )
+
+
+def read_service(document: Mapping[str, Any]) -> ServiceConfig:
+    """Read a service document that fits its schema."""
+    return ServiceConfig(
+        ServiceKey(document["service"]),
+        tuple(RoutedPort(Route(item.get("host", ""), item["path"]), item["port"]) for item in document["routes"]),
+        {name: _read_part(part) for name, part in entries(document, "clusters").items()},
+    )
+
+
+def _read_part(part: Mapping[str, Any]) -> Part:
+    nodes = part.get("nodes")
+    return Part(
+        part.get("weight", 100),
+        part.get("ports", {}),
+        None if nodes is None else tuple(nodes),
+        tuple(part.get("addresses", ())),
+    )
+
+
+class Native:
+    """Reads and writes the native layout."""
+
+    def read(self, tree: ConfigTree, policy: Policy) -> tuple[Config, tuple[Finding, ...]]:
+        """Read our files. One that cannot be read is nobody's, and is reported: it is not overwritten."""
+        findings: list[Finding] = []
+        clusters = {}
+        services = {}
+        for path, document in _documents(tree, policy, CLUSTERS, findings):
+            try:
+                cluster = read_cluster(document)
+            except (KeyError, TypeError, AttributeError):
+                findings.append(odd(path))
+                continue
+            if cluster_path(policy.output, cluster.name) == path:
+                clusters[cluster.name] = cluster
+        for path, document in _documents(tree, policy, SERVICES, findings):
+            try:
+                service = read_service(document)
+            except (KeyError, TypeError, AttributeError):
+                findings.append(odd(path))
+                continue
+            if service_path(policy.output, service.key) == path:
+                services[service.key] = service
+        return Config(clusters, services), tuple(findings)
+
+    def write(
+        self, desired: Desired, current: Config, tree: ConfigTree, policy: Policy
+    ) -> tuple[dict[str, bytes | None], tuple[Finding, ...]]:
+        """Write what is not kept, and name what has to go."""
+        output = policy.output
+        config = desired.config
+        ours = {cluster_path(output, name) for name in current.clusters}
+        ours |= {service_path(output, key) for key in current.services}
+        files: dict[str, bytes | None] = {
+            cluster_path(output, name): _file("cluster.schema.json", cluster_document(cluster), policy)
+            for name, cluster in config.clusters.items()
+            if name not in desired.kept
+        }
+        files |= {
+            service_path(output, key): _file("service.schema.json", service_document(service), policy)
+            for key, service in config.services.items()
+            if key not in desired.kept
+        }
+        files |= {cluster_path(output, name): None for name in current.clusters.keys() - config.clusters.keys()}
+        files |= {service_path(output, key): None for key in current.services.keys() - config.services.keys()}
+        findings = []
+        for path in sorted(files.keys() & tree.keys() - ours):
+            del files[path]
+            findings.append(_not_ours(path, tree[path], policy.publisher))
+        return files, tuple(findings)
+
+
+def _documents(
+    tree: ConfigTree, policy: Policy, folder: str, findings: list[Finding]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give the documents in a folder that name this publisher."""
+    prefix = f"{policy.output}/{folder}/"
+    for path, data in sorted(tree.items()):
+        if path.startswith(prefix) and path.endswith(".json"):
+            try:
+                document = load_json(data)
+            except ParseError as error:
+                findings.append(
+                    Finding(path, f"line {error.line}", "unreadable", str(error), "mend or remove the file")
+                )
+                continue
+            if not isinstance(document, Mapping):
+                findings.append(odd(path))
+            elif document.get("publisher") == policy.publisher:
+                yield path, document
+
+
+def odd(path: str) -> Finding:
+    """Report a file that is not laid out as a generated one."""
+    return Finding(path, "", "unreadable", "not laid out as a generated file", "mend or remove the file")
+
+
+def _not_ours(path: str, data: bytes, publisher: str) -> Finding:
+    try:
+        owner = load_json(data).get("publisher")
+    except (ParseError, AttributeError):
+        owner = None
+    whose = f"publisher {owner!r}" if owner else "no publisher"
+    return Finding(
+        path,
+        "",
+        "not-ours",
+        f"the file belongs to {whose}, not to {publisher!r}; it is left as it is",
+        f'remove it, or give it "publisher": "{publisher}"',
+    )

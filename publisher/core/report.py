@@ -1,0 +1,268 @@
+"""A plan as text, Markdown, JSON and commit message: made from the plan alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from publisher.core.config import join_host_port
+from publisher.core.diff import ClusterChange, ServiceChange, TargetChange
+from publisher.core.model import Finding
+from publisher.core.plan import Plan
+
+_SHOWN = 10
+"""Targets of one change that are listed for people; JSON has them all."""
+_SIGN = {"create": "+", "change": "~", "delete": "-", "add": "+", "remove": "-"}
+
+
+def count(number: int, noun: str) -> str:
+    """Write ``1 file``, ``2 files``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def summary(plan: Plan) -> str:
+    """Say in one line what the plan does."""
+    if not plan.files:
+        return "nothing to do"
+    kinds = [
+        (sum(1 for item in plan.files if item.action == action), word)
+        for action, word in (("create", "created"), ("change", "changed"), ("delete", "deleted"))
+    ]
+    return f"{count(len(plan.files), 'file')}: " + ", ".join(f"{number} {word}" for number, word in kinds if number)
+
+
+def commit_message(plan: Plan) -> str:
+    """Write the commit message, trailers last. No clock and no host: equal plans give equal messages."""
+    lines = [_subject(plan), "", *_body(plan)]
+    trailers = [
+        f"Publisher-Id: {plan.publisher}",
+        f"Publisher-Plan: {plan.digest}",
+        f"Publisher-Snapshot: {plan.snapshot}",
+    ]
+    return "\n".join([*lines, "", *trailers]) + "\n"
+
+
+def _subject(plan: Plan) -> str:
+    """Name what changes: the service, else the nodes, else how much."""
+    words = {"create": "publish", "change": "update", "delete": "remove"}
+    moved = [*(item.cluster for item in plan.clusters), *(item.service for item in plan.services)]
+    if len(plan.files) == 1 and len(plan.clusters) == 1:
+        return f"{plan.clusters[0].cluster}: {_nodes_moved(plan.clusters[0])}"
+    if len(plan.files) == 1 and len(plan.services) == 1:
+        change = plan.services[0]
+        return f"{words[change.action]} {change.service}: {_targets_moved(change)}"
+    if 1 <= len(moved) <= 3:
+        return f"update {', '.join(moved)}"
+    return f"update {count(len(plan.clusters), 'cluster')} and {count(len(plan.services), 'service')}"
+
+
+def _nodes_moved(change: ClusterChange) -> str:
+    parts = []
+    for verb, nodes in (("add", sorted(change.added)), ("remove", sorted(change.removed.keys() - change.added.keys()))):
+        if nodes:
+            parts.append(f"{verb} {', '.join(nodes) if len(nodes) <= 3 else count(len(nodes), 'node')}")
+    if change.state:
+        parts.append(change.state)
+    return ", ".join(parts) or "update"
+
+
+def cluster_lines(change: ClusterChange) -> Iterator[str]:
+    """Give a line for each node that comes or goes, and for the state."""
+    if change.state:
+        yield f"~ state {change.state}"
+    for sign, lines in (
+        ("+", [f"{node} {ip}" for node, ip in change.added.items()]),
+        ("-", [f"{node} {ip} ({reason})" for node, (ip, reason) in change.removed.items()]),
+    ):
+        for line in lines[:_SHOWN]:
+            yield f"{sign} node {line}"
+        if len(lines) > _SHOWN:
+            yield f"{sign} ... and {len(lines) - _SHOWN} more"
+
+
+def _targets_moved(change: ServiceChange) -> str:
+    if change.targets_before == change.targets_after:
+        return count(change.targets_after, "target")
+    return f"{change.targets_before} -> {count(change.targets_after, 'target')}"
+
+
+def _body(plan: Plan) -> Iterator[str]:
+    yield from _changes(plan, most=50)
+    if plan.unknown:
+        yield ""
+        yield from unknown_lines(plan)
+
+
+def _changes(plan: Plan, most: int) -> Iterator[str]:
+    """Give the changes of clusters and services, at most so many of each."""
+    for cluster in plan.clusters[:most]:
+        yield f"{_SIGN[cluster.action]} cluster {cluster.cluster}"
+        yield from (f"    {line}" for line in cluster_lines(cluster))
+    if len(plan.clusters) > most:
+        yield f"... and {count(len(plan.clusters) - most, 'more cluster')}"
+    for service in plan.services[:most]:
+        yield f"{_SIGN[service.action]} service {service.service}: {_targets_moved(service)}"
+        yield from (f"    {line}" for line in details(service))
+    if len(plan.services) > most:
+        yield f"... and {count(len(plan.services) - most, 'more service')}"
+
+
+def details(change: ServiceChange) -> Iterator[str]:
+    """Give a line for each group of targets, weight and route that changes."""
+    if change.reason:
+        yield change.reason
+    for route in change.routes_added:
+        yield f"+ route {route}"
+    for route in change.routes_removed:
+        yield f"- route {route}"
+    for item in change.targets:
+        yield f"{_SIGN[item.action]} {item.cluster}: {_listed(item)} ({item.reason})"
+    for weight in change.weights:
+        yield f"~ {weight.cluster}: weight {weight.before} -> {weight.after} ({weight.reason})"
+
+
+def addresses(item: TargetChange) -> Iterator[tuple[str, str]]:
+    """Give node and ``ip:port`` of each target of a change; the node is empty for one named outright."""
+    for node, ip in item.nodes.items():
+        for port in item.ports:
+            yield node, join_host_port(ip, port)
+    for address in item.addresses:
+        yield "", address
+
+
+def _listed(item: TargetChange) -> str:
+    shown: list[str] = []
+    for _, address in addresses(item):
+        if len(shown) == _SHOWN:
+            return f"{', '.join(shown)} and {item.total - _SHOWN} more"
+        shown.append(address)
+    return ", ".join(shown)
+
+
+def unknown_lines(plan: Plan) -> Iterator[str]:
+    """Give a line for each cluster that could not be read, wholly or in part."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for part in plan.unknown:
+        reasons.setdefault((part.cluster, part.reason), []).append(part.kind)
+    for (cluster, reason), kinds in reasons.items():
+        yield f"? {cluster}: {', '.join(kinds)} unknown, left as published: {reason}"
+
+
+def text(plan: Plan) -> Iterator[str]:
+    """Write a plan for a terminal or a log."""
+    yield f"plan {plan.digest} for publisher {plan.publisher}: {summary(plan)}"
+    for file in plan.files:
+        yield f"  {_SIGN[file.action]} {file.path}"
+    yield from _changes(plan, most=1000)
+    yield from unknown_lines(plan)
+    for key, reason in plan.unpublished:
+        if reason.startswith("refused"):
+            yield f"! {key}: not published: {reason}"
+    for finding in plan.findings:
+        yield f"{finding.severity}: {finding}"
+
+
+def markdown(plan: Plan) -> str:
+    """Write a plan for a pull request or a step summary."""
+    lines = [f"### Publisher `{plan.publisher}`: {summary(plan)}", ""]
+    if plan.clusters:
+        lines += ["| cluster | change |", "| --- | --- |"]
+        for cluster in plan.clusters:
+            what = "<br>".join(_cell(line) for line in cluster_lines(cluster)) or cluster.action
+            lines.append(f"| `{cluster.cluster}` | {what} |")
+        lines.append("")
+    if plan.services:
+        lines += ["| service | targets | change |", "| --- | --- | --- |"]
+        for change in plan.services:
+            what = "<br>".join(_cell(line) for line in details(change))
+            lines.append(f"| `{change.service}` | {change.targets_before} → {change.targets_after} | {what} |")
+        lines.append("")
+    if plan.unknown:
+        lines += ["**Unknown, left as published**", ""]
+        lines += [f"- {_cell(line[2:])}" for line in unknown_lines(plan)]
+        lines.append("")
+    if plan.findings:
+        lines += ["**Findings**", ""]
+        lines += [f"- {finding.severity}: {_cell(str(finding))}" for finding in plan.findings]
+        lines.append("")
+    if plan.files:
+        lines += ["<details><summary>Files</summary>", ""]
+        lines += [f"- {file.action} `{file.path}`" for file in plan.files]
+        lines += ["", "</details>", ""]
+    lines.append(f"Plan `{plan.digest}`, snapshot `{plan.snapshot}`")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(line: str) -> str:
+    """Keep what comes from the fleet from being read as Markdown or HTML."""
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|#~" else char for char in line)
+
+
+def as_json(plan: Plan) -> str:
+    """Write a plan for scripts; its schema is schemas/plan.schema.json."""
+    return json.dumps(document(plan), indent=2, ensure_ascii=False) + "\n"
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """Build the JSON document of a plan."""
+    return {
+        "publisher": plan.publisher,
+        "digest": plan.digest,
+        "snapshot": plan.snapshot,
+        "changed": bool(plan.files),
+        "summary": summary(plan),
+        "files": [{"path": file.path, "action": file.action} for file in plan.files],
+        "clusters": [_cluster_document(change) for change in plan.clusters],
+        "services": [_service_document(change) for change in plan.services],
+        "unknown": [part._asdict() for part in plan.unknown],
+        "unpublished": [{"service": key, "reason": reason} for key, reason in plan.unpublished],
+        "findings": [finding_document(finding) for finding in plan.findings],
+    }
+
+
+def _cluster_document(change: ClusterChange) -> dict[str, Any]:
+    return {
+        "cluster": change.cluster,
+        "action": change.action,
+        "state": change.state,
+        "added": dict(change.added),
+        "removed": {node: {"address": ip, "reason": reason} for node, (ip, reason) in change.removed.items()},
+    }
+
+
+def _service_document(change: ServiceChange) -> dict[str, Any]:
+    return {
+        "service": change.service,
+        "action": change.action,
+        "reason": change.reason,
+        "targets": {
+            "before": change.targets_before,
+            "after": change.targets_after,
+            "added": [_target_document(item) for item in change.targets if item.action == "add"],
+            "removed": [_target_document(item) for item in change.targets if item.action == "remove"],
+        },
+        "weights": [item._asdict() for item in change.weights],
+        "routes": {"added": list(change.routes_added), "removed": list(change.routes_removed)},
+    }
+
+
+def _target_document(item: TargetChange) -> Mapping[str, Any]:
+    return {
+        "cluster": item.cluster,
+        "weight": item.weight,
+        "reason": item.reason,
+        "targets": [{"node": node, "address": address} for node, address in addresses(item)],
+    }
+
+
+def finding_document(finding: Finding) -> dict[str, str]:
+    """Build the JSON document of a finding."""
+    return {
+        "severity": finding.severity,
+        "where": finding.where,
+        "pointer": finding.pointer,
+        "rule": finding.rule,
+        "message": finding.message,
+        "hint": finding.hint,
+    }

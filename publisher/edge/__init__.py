@@ -1,0 +1,1 @@
+"""Everything that talks to something. Edges never import each other."""

@@ -1,0 +1,191 @@
+"""The whole fleet: Clusters from Karmada, and of each what its members have, side by side."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from kubernetes.client import Configuration
+
+from publisher.core import labels, topology
+from publisher.core.model import Cluster, Finding, Service, Topology, Unknown
+from publisher.core.policy import Access, Policy
+from publisher.core.select.clusters import cluster_refusal
+from publisher.core.topology import Member
+from publisher.edge.karmada.connection import Connection, Timing
+from publisher.edge.karmada.lists import CLUSTERS, ENDPOINT_SLICES, NODES, SERVICES, Resource, list_all
+from publisher.errors import ApiError
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+"""Called with the number of clusters read, and of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class KarmadaFleet:
+    """Reads the fleet behind one Karmada API server."""
+
+    karmada: Connection
+    policy: Policy
+    timing: Timing
+
+    def read(self, progress: Progress) -> Topology:
+        """Read everything that publisher.yaml selects.
+
+        Each kind of each cluster ends as what a complete list named, or as Unknown with the reason. Raises ApiError
+        where the Clusters cannot be read, or nothing of any of them.
+        """
+        prefix = self.policy.annotation_prefix
+        members = list_all(self.karmada, "", CLUSTERS, lambda item: topology.member(item, prefix))
+        wanted = self.policy.karmada.clusters
+        selector = labels.parse(wanted.labels)
+        clusters: dict[str, Cluster] = {}
+        to_read: list[Member] = []
+        for member in members:
+            if cluster_refusal(member.name, member.labels, member.annotations, selector, wanted.exclude):
+                clusters[member.name] = _unread(member, "it did not count when the snapshot was taken")
+            elif not member.ready:
+                clusters[member.name] = _unread(member, member.reason)
+            else:
+                to_read.append(member)
+        findings: list[Finding] = []
+        progress(0, len(to_read))
+        with ThreadPoolExecutor(self.policy.karmada.concurrency, thread_name_prefix="cluster") as pool:
+            try:
+                futures = [pool.submit(self._read_member, member) for member in to_read]
+                for done, future in enumerate(as_completed(futures), start=1):
+                    cluster, found = future.result()
+                    clusters[cluster.name] = cluster
+                    findings += found
+                    progress(done, len(to_read))
+            except BaseException:  # an interrupt must not wait for what is under way
+                self.karmada.close()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        read = [clusters[member.name] for member in to_read]
+        if read and all(isinstance(item.nodes, Unknown) and isinstance(item.services, Unknown) for item in read):
+            reasons = sorted({item.nodes.reason for item in read if isinstance(item.nodes, Unknown)})
+            raise ApiError(f"none of {len(read)} member clusters could be read: {'; '.join(reasons[:3])}")
+        return Topology(dict(sorted(clusters.items())), tuple(sorted(findings)))
+
+    def _read_member(self, member: Member) -> tuple[Cluster, tuple[Finding, ...]]:
+        try:
+            reader = self._reader(member)
+        except ApiError as error:
+            return _unread(member, str(error)), ()
+        try:
+            prefix = self.policy.annotation_prefix
+            nodes = reader.read(NODES, lambda item: topology.node(item, prefix))
+            services = reader.read(SERVICES, lambda item: topology.service(item, prefix))
+            named = {} if isinstance(services, Unknown) else {item.key: item for item in services}
+            slices = reader.read(ENDPOINT_SLICES, lambda item: topology.endpoint_slice(item, named))
+        finally:
+            reader.close()
+        findings = () if isinstance(nodes, Unknown) else topology.node_count(member, len(nodes))
+        cluster = _cluster(
+            member,
+            nodes=nodes if isinstance(nodes, Unknown) else {item.name: item for item in nodes},
+            services=services if isinstance(services, Unknown) else named,
+            endpoints=_endpoints(services, slices, named),
+        )
+        return cluster, findings
+
+    def _reader(self, member: Member) -> _MemberReader:
+        if self.policy.karmada.access is Access.PROXY:
+            return _MemberReader(self.karmada, f"{CLUSTERS.path}/{member.name}/proxy", member.name, shared=True)
+        configuration = self._direct(member)
+        return _MemberReader(Connection(member.name, configuration, 1, self.timing), "", member.name, shared=False)
+
+    def _direct(self, member: Member) -> Any:
+        """Build what ``access: direct`` needs from the Cluster and its Secret."""
+        if not member.endpoint or member.secret is None:
+            raise ApiError(f"{member.name}: spec.apiEndpoint or spec.secretRef is missing; use access: proxy")
+        namespace, name = member.secret
+        if not (topology.valid_name(namespace) and topology.valid_name(name)):
+            raise ApiError(f"{member.name}: spec.secretRef names no Secret")
+        secret = self.karmada.parse(self.karmada.get(f"/api/v1/namespaces/{namespace}/secrets/{name}", {}))
+        configuration: Any = Configuration()
+        configuration.host = member.endpoint.rstrip("/")
+        configuration.api_key = {"BearerToken": f"Bearer {_secret(secret, 'token', member.name)}"}
+        bundle = _secret(secret, "caBundle", member.name) or _decoded(member.ca_bundle, member.name)
+        if member.insecure and self.policy.karmada.insecure:
+            configuration.verify_ssl = False
+        elif not bundle:
+            raise ApiError(f"{member.name}: no caBundle to verify its certificate with")
+        else:
+            configuration.ca_cert_data = bundle
+        if member.proxy_url:
+            configuration.proxy = member.proxy_url
+            configuration.proxy_headers = dict(member.proxy_headers)
+        return configuration
+
+
+@dataclass(slots=True)
+class _MemberReader:
+    """Reads the lists of one member; after one that got no answer at all, the rest is not tried."""
+
+    connection: Connection
+    prefix: str
+    cluster: str
+    shared: bool
+    silent: str = ""
+
+    def read(self, resource: Resource, convert: Callable[[Any], T]) -> list[T] | Unknown:
+        if self.silent:
+            return Unknown(self.silent)
+        try:
+            return list_all(self.connection, self.prefix, resource, convert)
+        except ApiError as error:
+            if error.status == 0:
+                self.silent = str(error)
+            return Unknown(str(error))
+
+    def close(self) -> None:
+        if not self.shared:
+            self.connection.close()
+
+
+def _endpoints(
+    services: list[Service] | Unknown, slices: list[topology.Slice | None] | Unknown, named: Mapping[Any, Service]
+) -> Any:
+    if isinstance(services, Unknown):
+        return services
+    return slices if isinstance(slices, Unknown) else topology.endpoints(slices, named)
+
+
+def _unread(member: Member, reason: str) -> Cluster:
+    unknown = Unknown(reason)
+    return _cluster(member, nodes=unknown, services=unknown, endpoints=unknown)
+
+
+def _cluster(member: Member, *, nodes: Any, services: Any, endpoints: Any) -> Cluster:
+    return Cluster(
+        name=member.name,
+        nodes=nodes,
+        services=services,
+        endpoints=endpoints,
+        region=member.region,
+        labels=member.labels,
+        annotations=member.annotations,
+        remedies=member.remedies,
+    )
+
+
+def _secret(secret: Any, key: str, cluster: str) -> str:
+    try:
+        return _decoded(secret["data"].get(key) or "", cluster)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ApiError(f"{cluster}: the Secret of spec.secretRef has no data") from error
+
+
+def _decoded(text: str, cluster: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode().strip()
+    except (binascii.Error, UnicodeDecodeError, TypeError) as error:
+        raise ApiError(
+            f"{cluster}: the token or caBundle in the Secret of spec.secretRef is not base64 text"
+        ) from error
