@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from publisher import __version__
+from publisher.cli import wiring
 
 if TYPE_CHECKING:
-    from publisher.commands.ports import Reader, Repository, Source
-    from publisher.core.model import Topology
     from publisher.core.plan import Plan
-    from publisher.core.policy import Policy
 
 app = typer.Typer(
     name="publisher",
@@ -80,6 +78,24 @@ def _publisher(
 
 
 @app.command()
+def init(
+    directory: Annotated[
+        Path, typer.Argument(help="A folder, or an empty repository.", show_default="the current folder")
+    ] = Path(),
+) -> None:
+    """Lay down a config repository; overwrites nothing."""
+    from publisher.cli import screen
+    from publisher.edge import files
+    from publisher.resources import folder
+
+    laid = files.read_folder(folder("config-repo-template"))
+    laid |= {f"schemas/{name}": data for name, data in files.read_folder(folder("schemas")).items()}
+    files.write_new_tree(directory, laid)
+    screen.lines(f"+ {path}" for path in sorted(laid))
+    screen.say(f"next: edit {directory / 'publisher.yaml'}, commit, then publisher plan --repo {directory}")
+
+
+@app.command()
 def plan(
     repo: RepoOption = ".",
     snapshot: SnapshotOption = None,
@@ -91,7 +107,7 @@ def plan(
     """Show what publish would change, and why."""
     from publisher.commands import pipeline
 
-    outcome = pipeline.plan(_reader(repo), _source(snapshot, kubeconfig, context))
+    outcome = pipeline.plan(wiring.reader(repo), wiring.source(snapshot, kubeconfig, context))
     _show(outcome.plan, format)
     _leave(outcome.plan)
     if exit_code and outcome.plan.files:
@@ -107,14 +123,14 @@ def publish(
     format: FormatOption = Format.TEXT,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop after the plan.")] = False,
 ) -> None:
-    """Commit the plan to the config repository and push it, never by force."""
+    """Commit the plan and push it, never by force."""
     from publisher.cli import screen
     from publisher.commands.publish import publish as run
 
     def retrying(attempt: int) -> None:
         screen.say(f"somebody was faster to push; planning anew (attempt {attempt})")
 
-    done = run(_repository(repo), _source(snapshot, kubeconfig, context), dry_run, retrying)
+    done = run(wiring.repository(repo), wiring.source(snapshot, kubeconfig, context), dry_run, retrying)
     _show(done.outcome.plan, format, done.commit)
     if done.commit:
         screen.say(f"published as {done.commit[:12]}; git revert {done.commit[:12]} takes it back")
@@ -124,32 +140,34 @@ def publish(
 
 
 @app.command()
-def snapshot(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write, new or of an older snapshot.")],
+def explain(
+    service: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The service.")],
     repo: RepoOption = ".",
+    snapshot: SnapshotOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
     format: TextOrJsonOption = TextOrJson.TEXT,
 ) -> None:
-    """Read the fleet and write it as YAML, one file a cluster, to work from offline."""
+    """List a service's targets, and why the rest are none."""
     import json
 
-    from publisher import settings
     from publisher.cli import screen
-    from publisher.commands import snapshot as verb
-    from publisher.core import snapshot as documents
-    from publisher.edge import files
+    from publisher.commands import pipeline
+    from publisher.commands.explain import explain as run
 
-    topology = _source(None, kubeconfig, context)(settings.load(_reader(repo).settings()))
-    files.replace_folder(output, documents.dump(topology), documents.INDEX)
-    rows = verb.overview(topology)
+    found = run(pipeline.plan(wiring.reader(repo), wiring.source(snapshot, kubeconfig, context)), service)
     if format is TextOrJson.JSON:
-        screen.result(json.dumps({"snapshot": str(output), "clusters": rows}, indent=2) + "\n")
-    else:
-        names = ("cluster", "nodes", "services", "endpoints")
-        screen.table(names, ([str(row[name]) for name in names] for row in rows))
-        screen.say(f"snapshot {documents.digest(topology)} in {output}")
-    screen.findings(topology.findings)
+        screen.result(json.dumps(found.document(), indent=2) + "\n")
+        return
+    state = f"not published: {found.unpublished}" if found.unpublished else "published"
+    screen.lines([f"{found.service}: {state}" + (", its file stays as it is" if found.kept else "")])
+    screen.lines(f"  route {route}" for route in found.routes)
+    if found.targets:
+        rows = ([item.cluster, item.node or "-", item.address, str(item.weight)] for item in found.targets)
+        screen.table(("cluster", "node", "address", "weight"), rows)
+    screen.lines(f"- {'/'.join(filter(None, (item.cluster, item.node)))}: {item.reason}" for item in found.excluded)
+    screen.lines(f"? {item.cluster}: unknown, left as published: {item.reason}" for item in found.unknown)
+    screen.findings(found.findings)
 
 
 @app.command()
@@ -159,7 +177,7 @@ def validate(
     ] = Path(),
     format: TextOrJsonOption = TextOrJson.TEXT,
 ) -> None:
-    """Check a config repository against its schemas and the rules across files; needs no Karmada."""
+    """Check a config repository; needs no Karmada."""
     import json
 
     from publisher.cli import screen
@@ -185,52 +203,32 @@ def validate(
 
 
 @app.command()
-def explain(
-    service: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The service.")],
+def snapshot(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write, new or of an older snapshot.")],
     repo: RepoOption = ".",
-    snapshot: SnapshotOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
     format: TextOrJsonOption = TextOrJson.TEXT,
 ) -> None:
-    """List every target of a service, and every cluster and node that is none, with the reason."""
+    """Write the fleet as YAML, to work from offline."""
     import json
 
+    from publisher import settings
     from publisher.cli import screen
-    from publisher.commands import pipeline
-    from publisher.commands.explain import explain as run
-
-    found = run(pipeline.plan(_reader(repo), _source(snapshot, kubeconfig, context)), service)
-    if format is TextOrJson.JSON:
-        screen.result(json.dumps(found.document(), indent=2) + "\n")
-        return
-    state = f"not published: {found.unpublished}" if found.unpublished else "published"
-    screen.lines([f"{found.service}: {state}" + (", its file stays as it is" if found.kept else "")])
-    screen.lines(f"  route {route}" for route in found.routes)
-    if found.targets:
-        rows = ([item.cluster, item.node or "-", item.address, str(item.weight)] for item in found.targets)
-        screen.table(("cluster", "node", "address", "weight"), rows)
-    screen.lines(f"- {'/'.join(filter(None, (item.cluster, item.node)))}: {item.reason}" for item in found.excluded)
-    screen.lines(f"? {item.cluster}: unknown, left as published: {item.reason}" for item in found.unknown)
-    screen.findings(found.findings)
-
-
-@app.command()
-def init(
-    directory: Annotated[
-        Path, typer.Argument(help="A folder, or an empty repository.", show_default="the current folder")
-    ] = Path(),
-) -> None:
-    """Lay down a config repository: publisher.yaml, the Pipy program, schemas, workflows. Overwrites nothing."""
-    from publisher.cli import screen
+    from publisher.commands import snapshot as verb
+    from publisher.core import snapshot as documents
     from publisher.edge import files
-    from publisher.resources import folder
 
-    laid = files.read_folder(folder("config-repo-template"))
-    laid |= {f"schemas/{name}": data for name, data in files.read_folder(folder("schemas")).items()}
-    files.write_new_tree(directory, laid)
-    screen.lines(f"+ {path}" for path in sorted(laid))
-    screen.say(f"next: edit {directory / 'publisher.yaml'}, commit, then publisher plan --repo {directory}")
+    topology = wiring.source(None, kubeconfig, context)(settings.load(wiring.reader(repo).settings()))
+    files.replace_folder(output, documents.dump(topology), documents.INDEX)
+    rows = verb.overview(topology)
+    if format is TextOrJson.JSON:
+        screen.result(json.dumps({"snapshot": str(output), "clusters": rows}, indent=2) + "\n")
+    else:
+        names = ("cluster", "nodes", "services", "endpoints")
+        screen.table(names, ([str(row[name]) for name in names] for row in rows))
+        screen.say(f"snapshot {documents.digest(topology)} in {output}")
+    screen.findings(topology.findings)
 
 
 @app.command()
@@ -239,49 +237,13 @@ def demo(
         bool, typer.Option("--serve", help="Keep the fleet up and print a kubeconfig, to try the verbs by hand.")
     ] = False,
 ) -> None:
-    """Run the main job on an embedded fleet: publish, join, outage, removal, revert."""
+    """Run the main job on an embedded fleet."""
     from publisher.cli import story
 
     if serve:
         story.serve()
     else:
         story.tell()
-
-
-def _reader(repo: str) -> Reader:
-    from publisher.edge.files import Folder
-    from publisher.edge.git import Clone, is_url
-
-    return Clone(repo) if is_url(repo) else Folder(Path(repo))
-
-
-def _repository(repo: str) -> Repository:
-    from publisher.edge.git import Checkout, Clone, is_url
-
-    return Clone(repo) if is_url(repo) else Checkout(Path(repo))
-
-
-def _source(snapshot: Path | None, kubeconfig: Path | None, context: str) -> Source:
-    """Choose where the fleet comes from: live, or a snapshot."""
-
-    def offline(policy: Policy) -> Topology:
-        from publisher.commands.snapshot import load
-        from publisher.edge.files import read_folder
-
-        assert snapshot is not None  # noqa: S101
-        return load(read_folder(snapshot))
-
-    def live(policy: Policy) -> Topology:
-        from publisher.cli import screen
-        from publisher.edge.karmada import KarmadaFleet, Timing, from_kubeconfig
-
-        timing = Timing()
-        file = str(kubeconfig) if kubeconfig else None
-        karmada = from_kubeconfig(file, context or policy.karmada.context, policy.karmada.concurrency, timing)
-        with screen.reading() as progress:
-            return KarmadaFleet(karmada, policy, timing).read(progress)
-
-    return live if snapshot is None else offline
 
 
 def _show(plan: Plan, format: Format, commit: str = "") -> None:

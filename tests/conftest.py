@@ -1,0 +1,66 @@
+"""Keeps tests away from the home folder, the user's git configuration and the network."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give the whole session a home of its own, that has to stay empty, and no GIT_, KUBE or proxy variable."""
+    world = tmp_path_factory.mktemp("world")
+    home = world / "home"
+    home.mkdir()
+    git_config = world / "gitconfig"
+    git_config.write_text(
+        "[user]\n\tname = Tester\n\temail = tester@example.com\n"
+        "[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[core]\n\thooksPath = /dev/null\n[gc]\n\tauto = 0\n"
+    )
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(("GIT_", "KUBE", "PUBLISHER_", "XDG_")) or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ.update(
+        HOME=str(home),
+        XDG_CACHE_HOME=str(world / "cache"),
+        GIT_CONFIG_GLOBAL=str(git_config),
+        GIT_CONFIG_NOSYSTEM="1",
+        KUBECONFIG=str(world / "no-kubeconfig"),
+    )
+    yield home
+    os.environ.clear()
+    os.environ.update(before)
+    left = sorted(path.name for path in home.iterdir())
+    assert not left, f"tests wrote into the home folder: {left}"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network() -> Iterator[None]:
+    """Refuse every connection that would leave this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and not _local(str(address[0])):
+            raise PermissionError(f"tests may not connect to {address[0]}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    socket.socket.connect = guarded  # type: ignore[method-assign]
+    yield
+    socket.socket.connect = connect  # type: ignore[method-assign]
+
+
+def _local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
