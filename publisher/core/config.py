@@ -40,6 +40,17 @@ class Part:
     """Targets named outright, instead of ``ports``."""
 
 
+@lru_cache(maxsize=65_536)
+def shared_part(
+    weight: int,
+    ports: tuple[tuple[str, int], ...],
+    nodes: tuple[str, ...] | None = None,
+    addresses: tuple[str, ...] = (),
+) -> Part:
+    """Make one Part for all clusters that are equal in it: Karmada gives a Service one nodePort everywhere."""
+    return Part(weight, dict(ports), nodes, addresses)
+
+
 class RoutedPort(NamedTuple):
     """A route and the port that it leads to."""
 

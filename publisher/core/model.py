@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Literal, NamedTuple, NewType
 
 ServiceKey = NewType("ServiceKey", str)
@@ -102,7 +103,7 @@ class Service:
     @property
     def key(self) -> ServiceKey:
         """``namespace/name``"""
-        return ServiceKey(f"{self.namespace}/{self.name}")
+        return ServiceKey(intern(f"{self.namespace}/{self.name}"))  # one text for all clusters that have it
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _IP_TYPES = ("InternalIP", "ExternalIP")
 
 Object = Mapping[str, Any]
+_NONE: dict[str, str] = {}
+"""Shared by the many objects without one of our annotations; nothing changes what is in the model."""
 
 
 class Malformed(ValueError):
@@ -110,7 +113,7 @@ def _addresses(status: Object, name: str) -> tuple[Address, ...]:
         kind: Any = entry.get("type")
         if kind in _IP_TYPES:
             try:
-                found.append(Address(kind, str(ipaddress.ip_address(entry.get("address")))))
+                found.append(Address(kind, intern(str(ipaddress.ip_address(entry.get("address"))))))
             except ValueError as error:
                 raise Malformed(f"{name}: status.addresses: {kind} is not an IP address") from error
     return tuple(sorted(set(found)))
@@ -191,10 +194,16 @@ def endpoints(slices: Iterable[Slice | None], services: Mapping[ServiceKey, Serv
             backed.add(item.service)
             ready.setdefault(item.service, set()).update(item.ready_nodes)
     return {
-        key: Endpoints(backed=key in backed, ready_nodes=tuple(sorted(ready.get(key, ()))))
+        key: _endpoints(key in backed, tuple(sorted(ready.get(key, ()))))
         for key, service in services.items()
         if service.type == "NodePort"
     }
+
+
+@lru_cache(maxsize=1024)
+def _endpoints(backed: bool, ready_nodes: tuple[str, ...]) -> Endpoints:
+    """Make one value for all that are equal: a fleet has many, and most say no more than that there is something."""
+    return Endpoints(backed, ready_nodes)
 
 
 def node_count(member: Member, nodes: int) -> tuple[Finding, ...]:
@@ -217,7 +226,7 @@ def _metadata(item: Any, kind: str) -> tuple[Object, str]:
     meta = item.get("metadata") if isinstance(item, Mapping) else None
     if not isinstance(meta, Mapping) or not valid_name(meta.get("name")):
         raise Malformed(f"a {kind} has no metadata.name that is a name")
-    return meta, meta["name"]
+    return meta, intern(meta["name"])
 
 
 def _map(item: Object, key: str, name: str) -> Object:
@@ -252,4 +261,4 @@ def _labels(meta: Object, name: str) -> dict[str, str]:
 
 def _annotations(meta: Object, prefix: str, name: str) -> dict[str, str]:
     given = _map(meta, "annotations", name)
-    return {key: str(given[prefix + key]) for key in ANNOTATIONS if prefix + key in given}
+    return {key: str(given[prefix + key]) for key in ANNOTATIONS if prefix + key in given} or _NONE

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from sys import intern
 from typing import Any
 
 from publisher.core.canonical import ParseError, dump_json, entries, grown, load_json
-from publisher.core.config import ClusterConfig, Config, ConfigTree, Part, RoutedPort, ServiceConfig
+from publisher.core.config import ClusterConfig, Config, ConfigTree, Part, RoutedPort, ServiceConfig, shared_part
 from publisher.core.model import Finding, Route, ServiceKey
 from publisher.core.policy import Policy
 from publisher.core.resolve import Desired
@@ -65,9 +66,9 @@ def _part_document(part: Part) -> dict[str, Any]:
 
 def read_cluster(document: Mapping[str, Any]) -> ClusterConfig:
     """Read a cluster document that fits its schema."""
-    return ClusterConfig(
-        document["cluster"], entries(document, "nodes"), document.get("state", "active"), document.get("region", "")
-    )
+    # the fleet, read from Karmada, has the same names and addresses: one text for both
+    nodes = {intern(name): intern(ip) for name, ip in entries(document, "nodes").items()}
+    return ClusterConfig(document["cluster"], nodes, document.get("state", "active"), document.get("region", ""))
 
 
 def read_service(document: Mapping[str, Any]) -> ServiceConfig:
@@ -81,9 +82,9 @@ def read_service(document: Mapping[str, Any]) -> ServiceConfig:
 
 def _read_part(part: Mapping[str, Any]) -> Part:
     nodes = part.get("nodes")
-    return Part(
+    return shared_part(
         part.get("weight", 100),
-        part.get("ports", {}),
+        tuple(part.get("ports", {}).items()),
         None if nodes is None else tuple(nodes),
         tuple(part.get("addresses", ())),
     )

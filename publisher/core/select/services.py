@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from publisher.core import labels
-from publisher.core.config import Config, Part
+from publisher.core.config import Config, Part, shared_part
 from publisher.core.model import Cluster, Finding, Port, Route, Service, ServiceKey, Unknown
 from publisher.core.policy import Policy, ServicePolicy
 from publisher.core.routes import Claim, RouteError, expand, granted, winners
@@ -142,7 +142,7 @@ def _judge_part(
     weight = own.weights.get(name, DEFAULT_WEIGHT) if own else DEFAULT_WEIGHT
     if service.annotations.get("drain") == "true":
         weight = 0
-    verdict.parts[name] = Part(weight, {port.key: port.node_port}, answering)
+    verdict.parts[name] = shared_part(weight, ((port.key, port.node_port),), answering)
 
 
 def _port(service: Service, wanted: str) -> Port | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -54,7 +56,7 @@ class KarmadaFleet:
                 to_read.append(member)
         findings: list[Finding] = []
         progress(0, len(to_read))
-        with ThreadPoolExecutor(self.policy.karmada.concurrency, thread_name_prefix="cluster") as pool:
+        with _no_cycle_search(), ThreadPoolExecutor(self.policy.karmada.concurrency, thread_name_prefix="cluster") as pool:
             try:
                 futures = [pool.submit(self._read_member, member) for member in to_read]
                 for done, future in enumerate(as_completed(futures), start=1):
@@ -122,6 +124,18 @@ class KarmadaFleet:
             configuration.proxy = member.proxy_url
             configuration.proxy_headers = dict(member.proxy_headers)
         return configuration
+
+
+@contextmanager
+def _no_cycle_search() -> Iterator[None]:
+    """Spare the collector: what is read has no cycles, and searching it over and over takes a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @dataclass(slots=True)
