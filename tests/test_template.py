@@ -1,0 +1,103 @@
+"""What publisher init lays down is right as it is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from publisher import settings
+from publisher.core.canonical import load_json
+from publisher.resources import folder, schema
+
+TEMPLATE = folder("config-repo-template")
+SETTINGS = (TEMPLATE / "publisher.yaml").read_text()
+PROXY = load_json((TEMPLATE / "pipy/config/proxy.json").read_bytes())
+EXAMPLE = re.compile(r"^( *)#(?! \S)", re.MULTILINE)
+"""The # before an example; before prose there is a space behind it."""
+
+
+def test_settings_are_right():
+    """publisher.yaml works as it is, and editors find its schema."""
+    assert SETTINGS.startswith("# yaml-language-server: $schema=schemas/publisher.schema.json\n")
+    policy, findings = settings.check(SETTINGS.encode())
+    assert findings == ()
+    assert policy.services == {}
+
+
+def test_examples_in_the_settings_are_right():
+    """publisher.yaml works with everything in it that is commented out."""
+    policy, findings = settings.check(EXAMPLE.sub(r"\1", SETTINGS).encode())
+    assert findings == ()
+    assert policy.karmada.context
+    assert policy.services["default/flask"].routes == ("/env/*",)
+    assert policy.grants
+    assert policy.allowed_networks
+
+
+def test_proxy_settings_fit_their_schema():
+    """proxy.json fits its schema, and leads editors there."""
+    assert schema("proxy").findings(PROXY, "proxy.json") == ()
+    assert (TEMPLATE / "pipy/config" / PROXY["$schema"]).resolve() == (TEMPLATE / "schemas/proxy.schema.json").resolve()
+
+
+def test_proxy_settings_are_the_defaults():
+    """proxy.json shows the defaults: what it leaves out would change nothing."""
+    known = schema("proxy").document["properties"]
+    shown = {name: value for name, value in PROXY.items() if name not in ("$schema", "timeouts")}
+    assert shown == {name: known[name]["default"] for name in shown}
+    timeouts = known["timeouts"]["properties"]
+    assert PROXY["timeouts"] == {name: item["default"] for name, item in timeouts.items()}
+    assert PROXY.keys() == known.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"listen": "8080"}, "/listen"),
+        ({"listen": "localhost:8080"}, "/listen"),
+        ({"admin": "127.0.0.1:0"}, "/admin"),
+        ({"timeouts": {"read": 0}}, "/timeouts/read"),
+        ({"timeouts": {"raed": 1}}, "/timeouts/raed"),
+        ({"plugins": ["../main"]}, "/plugins/0"),
+        ({"plugins": []}, "/plugins"),
+        ({"port": 1}, "/port"),
+    ],
+)
+def test_wrong_proxy_settings_are_found(change, pointer):
+    """What Pipy would not understand does not fit the schema."""
+    assert [item.pointer for item in schema("proxy").findings(PROXY | change, "proxy.json")] == [pointer]
+
+
+def test_plugins_are_there():
+    """Every plugin that proxy.json names is a file."""
+    assert [name for name in PROXY["plugins"] if not (TEMPLATE / "pipy/plugins" / f"{name}.js").is_file()] == []
+
+
+@pytest.mark.parametrize("workflows", [TEMPLATE / ".github", TEMPLATE.parent / ".github"], ids=["template", "project"])
+def test_workflows_are_safe(workflows):
+    """zizmor has nothing to say of the workflows."""
+    zizmor = Path(sys.executable).with_name("zizmor")
+    if not zizmor.is_file():
+        pytest.skip("zizmor is not installed beside this Python")
+    if not workflows.is_dir():
+        pytest.skip("no checkout of the project")
+    done = subprocess.run(
+        [zizmor, "--offline", "--strict-collection", "--no-progress", workflows],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["check", "publish"])
+def test_workflows_say_whose_publisher_they_install(name):
+    """The bare package name is never installed: in public indexes it is somebody else's."""
+    text = (TEMPLATE / f".github/workflows/{name}.yml").read_text()
+    assert "pip install --requirement requirements.txt" in text
+    lines = (TEMPLATE / "requirements.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == []
