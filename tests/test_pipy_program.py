@@ -190,6 +190,7 @@ def services(up):
         everywhere("paths", ("", "/canary/deep/*"), ("", "/exact")),
         everywhere("hosts", ("api.test", "/*"), ("*.wild.test", "/wild/*")),
         service("empty", [("", "/empty", "http")], empty=Part(100, ports)),
+        service("partly", [("", "/partly", "http")], member2=Part(1, ports), empty=Part(99, ports)),
         service("unwanted", [("", "/unwanted", "http")], member1=Part(0, ports), tired=Part(100, ports)),
         service("refused", [("", "/refused", "http")], member1=Part(100, addresses=(f"{NOBODY}:{up.http}",))),
         service("stray", [("", "/stray", "http")], member2=Part(100, ports), nowhere=Part(100, ports)),
@@ -264,6 +265,8 @@ def proxy(tmp_path_factory, upstreams):
     write_codebase(codebase, upstreams)
     (codebase / "config/services/shop.broken.json").write_text('{"service": "shop/broken", ')
     (codebase / "config/services/shop.odd.json").write_text('{"service": "shop/odd", "clusters": {"$end": true}}')
+    routeless = native.service_document(service("routeless", [("", "/fine", "http"), ("host:80", "/", "http")]))
+    write(codebase, routeless, native.service_path(codebase.name, "shop/routeless"))
     (codebase / "config/clusters/broken.json").write_text("[]")
     with running(codebase) as started:
         yield started
@@ -288,6 +291,11 @@ def test_weights_share_out_the_requests(proxy):
 def test_a_drained_cluster_takes_nothing(proxy):
     """The state of the cluster counts more than its weight."""
     assert hosts(proxy, "/drained", 10) == {"127.1.2.1": 10}
+
+
+def test_a_cluster_without_targets_is_passed_over(proxy):
+    """Its share goes to the others."""
+    assert hosts(proxy, "/partly", 10) == {"127.1.2.1": 10}
 
 
 def test_nodes_narrow_a_cluster(proxy):
@@ -329,7 +337,7 @@ def test_the_longest_path_wins(proxy, path):
     assert set(hosts(proxy, path, 10)) == {"127.1.1.1", "127.1.1.2"}
 
 
-@pytest.mark.parametrize("host", ["api.test", "API.Test", "api.test:8080"])
+@pytest.mark.parametrize("host", ["api.test", "API.Test", "api.test:8080", "API.TEST:8080"])
 def test_hosts_are_found_however_written(proxy, host):
     """Case and port of the host do not matter."""
     assert proxy.ask("/anything", host=host).status == 200
@@ -343,9 +351,10 @@ def test_a_wildcard_host_is_one_label(proxy, host, status):
     assert proxy.ask("/wild/x", host=host).status == status
 
 
-def test_a_host_falls_back_to_routes_without_one(proxy):
-    """Routes without a host serve every host."""
-    assert proxy.ask("/exact", host="other.test").status == 200
+@pytest.mark.parametrize("host", ["other.test", "api.test.", "127.0.0.1:80", "[::1]:80", "::1", ":", ""])
+def test_routes_without_a_host_serve_every_host(proxy, host):
+    """Where no route names the host, those without one count."""
+    assert proxy.ask("/exact", host=host).status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -396,10 +405,16 @@ def test_broken_files_cost_nothing_but_themselves(proxy):
     """Files that cannot be used are named; the others are served, without what is no entry."""
     assert proxy.config() == {
         "clusters": len(CLUSTERS),
-        "services": 12,
-        "targets": 21,
-        "skipped": ["config/clusters/broken.json", "config/services/shop.broken.json", "config/services/shop.odd.json"],
+        "services": 13,
+        "targets": 22,
+        "skipped": [
+            "config/clusters/broken.json",
+            "config/services/shop.broken.json",
+            "config/services/shop.odd.json",
+            "config/services/shop.routeless.json",
+        ],
     }
+    assert proxy.ask("/fine").status == 404
 
 
 def test_a_cluster_without_a_file_is_left_out(proxy):
