@@ -30,7 +30,8 @@ PIPY = os.environ.get("PIPY_BIN") or shutil.which("pipy")
 PATIENCE = 20
 """Seconds that anything may take; nothing asserts that it is faster."""
 
-pytestmark = pytest.mark.skipif(PIPY is None, reason="no Pipy: set PIPY_BIN or put pipy on PATH")
+if PIPY is None:
+    pytest.skip("no Pipy: set PIPY_BIN or put pipy on PATH", allow_module_level=True)
 
 CLUSTERS = (
     ClusterConfig("member1", {"a": "127.1.1.1", "b": "127.1.1.2"}),
