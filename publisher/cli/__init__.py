@@ -20,15 +20,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="publisher")
     except SystemExit as done:
-        return done.code if isinstance(done.code, int) else 0
+        code = done.code if isinstance(done.code, int) else 0
+        if code == EXIT_INTERRUPTED:
+            print("publisher: interrupted", file=sys.stderr)
+        return code
     except PublisherError as error:
         for finding in error.findings:
             print(f"error: {finding}", file=sys.stderr)
         print(f"publisher: {redact(str(error))}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("publisher: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
     except Exception:
         lines = traceback.format_exc().splitlines()
         print("\n".join(redact_line(line) for line in lines), file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _SECRETS = (
-    (re.compile(r"(?<=://)[^/\s@]+@"), "***@"),
+    (re.compile(r"(?<=://)\S*@"), "***@"),  # a password can hold @ and /: rather too much than too little
     (re.compile(r"(?i)\b(bearer|basic|token)(\s+)[-\w.~+/]{8,}=*"), r"\1\2***"),
     (re.compile(r"\beyJ[-\w]{8,}(\.[-\w]+){0,2}"), "***"),
     (re.compile(r"\b(gh[pousr]|github_pat|glpat)[-_]\w{8,}"), "***"),

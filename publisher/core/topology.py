@@ -66,8 +66,8 @@ def member(item: Object, prefix: str) -> Member:
     spec = _map(item, "spec", name)
     status = _map(item, "status", name)
     ready = _condition(status, name)
-    reference = spec.get("secretRef") or {}
-    summary = status.get("nodeSummary") or {}
+    reference = _map(spec, "secretRef", name)
+    summary = _map(status, "nodeSummary", name)
     return Member(
         name=name,
         ready=ready is not None and ready.get("status") == "True",
@@ -76,7 +76,7 @@ def member(item: Object, prefix: str) -> Member:
         labels=_labels(meta, name),
         annotations=_annotations(meta, prefix, name),
         remedies=tuple(sorted(str(action) for action in status.get("remedyActions") or ())),
-        total_nodes=summary.get("totalNum", 0) if summary else None,
+        total_nodes=_count(summary, name) if summary else None,
         endpoint=_text(spec, "apiEndpoint", name),
         secret=(reference.get("namespace", ""), reference.get("name", "")) if reference else None,
         ca_bundle=_text(spec, "caBundle", name),
@@ -84,6 +84,13 @@ def member(item: Object, prefix: str) -> Member:
         proxy_url=_text(spec, "proxyURL", name),
         proxy_headers=spec.get("proxyHeader") or {},
     )
+
+
+def _count(summary: Object, name: str) -> int:
+    count = summary.get("totalNum") or 0
+    if not isinstance(count, int):
+        raise Malformed(f"{name}: status.nodeSummary.totalNum is not a number")
+    return count
 
 
 def _not_ready(condition: Object | None) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import gc
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from kubernetes.client import Configuration
@@ -16,12 +16,14 @@ from kubernetes.client import Configuration
 from publisher.core import labels, topology
 from publisher.core.model import Cluster, Finding, Service, Topology, Unknown
 from publisher.core.policy import Access, Policy
+from publisher.core.redact import redact
 from publisher.core.select.clusters import cluster_refusal
 from publisher.core.topology import Member
 from publisher.edge.karmada.connection import Connection, Timing
 from publisher.edge.karmada.lists import CLUSTERS, ENDPOINT_SLICES, NODES, SERVICES, Resource, list_all
 from publisher.errors import ApiError
 
+R = TypeVar("R")
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Called with the number of clusters read, and of all."""
@@ -42,7 +44,12 @@ class KarmadaFleet:
         where the Clusters cannot be read, or nothing of any of them.
         """
         prefix = self.policy.annotation_prefix
-        members = list_all(self.karmada, "", CLUSTERS, lambda item: topology.member(item, prefix))
+        try:
+            members = list_all(self.karmada, "", CLUSTERS, lambda item: topology.member(item, prefix))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            raise ApiError(f"{error}: no Clusters there; is it the API server of Karmada?", status=404) from error
         wanted = self.policy.karmada.clusters
         selector = labels.parse(wanted.labels)
         clusters: dict[str, Cluster] = {}
@@ -51,22 +58,20 @@ class KarmadaFleet:
             if cluster_refusal(member.name, member.labels, member.annotations, selector, wanted.exclude):
                 clusters[member.name] = _unread(member, "it did not count when the snapshot was taken")
             elif not member.ready:
-                clusters[member.name] = _unread(member, member.reason)
+                clusters[member.name] = _unread(member, redact(member.reason, 200))
             else:
                 to_read.append(member)
         findings: list[Finding] = []
         progress(0, len(to_read))
-        with _no_cycle_search(), ThreadPoolExecutor(self.policy.karmada.concurrency, thread_name_prefix="cluster") as pool:
+        with _no_cycle_search():
             try:
-                futures = [pool.submit(self._read_member, member) for member in to_read]
-                for done, future in enumerate(as_completed(futures), start=1):
-                    cluster, found = future.result()
+                results = _side_by_side(self._read_member, to_read, self.policy.karmada.concurrency)
+                for done, (cluster, found) in enumerate(results, start=1):
                     clusters[cluster.name] = cluster
                     findings += found
                     progress(done, len(to_read))
             except BaseException:  # an interrupt must not wait for what is under way
                 self.karmada.close()
-                pool.shutdown(wait=False, cancel_futures=True)
                 raise
         read = [clusters[member.name] for member in to_read]
         if read and all(isinstance(item.nodes, Unknown) and isinstance(item.services, Unknown) for item in read):
@@ -100,7 +105,8 @@ class KarmadaFleet:
         if self.policy.karmada.access is Access.PROXY:
             return _MemberReader(self.karmada, f"{CLUSTERS.path}/{member.name}/proxy", member.name, shared=True)
         configuration = self._direct(member)
-        return _MemberReader(Connection(member.name, configuration, 1, self.timing), "", member.name, shared=False)
+        connection = Connection(member.name, configuration, 1, self.timing, self.karmada.closed)
+        return _MemberReader(connection, "", member.name, shared=False)
 
     def _direct(self, member: Member) -> Any:
         """Build what ``access: direct`` needs from the Cluster and its Secret."""
@@ -111,8 +117,14 @@ class KarmadaFleet:
             raise ApiError(f"{member.name}: spec.secretRef names no Secret")
         secret = self.karmada.parse(self.karmada.get(f"/api/v1/namespaces/{namespace}/secrets/{name}", {}))
         configuration: Any = Configuration()
-        configuration.host = member.endpoint.rstrip("/")
-        configuration.api_key = {"BearerToken": f"Bearer {_secret(secret, 'token', member.name)}"}
+        try:
+            configuration.host = _endpoint(member)
+        except ValueError as error:  # the client looks at it, for HTTPS_PROXY
+            raise ApiError(f"{member.name}: spec.apiEndpoint is not an https address") from error
+        token = _secret(secret, "token", member.name)
+        if not token:
+            raise ApiError(f"{member.name}: the Secret of spec.secretRef has no token")
+        configuration.api_key = {"BearerToken": f"Bearer {token}"}
         bundle = _secret(secret, "caBundle", member.name) or _decoded(member.ca_bundle, member.name)
         if member.insecure and self.policy.karmada.insecure:
             configuration.verify_ssl = False
@@ -120,9 +132,12 @@ class KarmadaFleet:
             raise ApiError(f"{member.name}: no caBundle to verify its certificate with")
         else:
             configuration.ca_cert_data = bundle
+        if not isinstance(member.proxy_headers, Mapping):
+            raise ApiError(f"{member.name}: spec.proxyHeader is not an object")
         if member.proxy_url:
             configuration.proxy = member.proxy_url
             configuration.proxy_headers = dict(member.proxy_headers)
+            configuration.no_proxy = None  # NO_PROXY is about our own proxy, this one is the Cluster's
         return configuration
 
 
@@ -136,6 +151,37 @@ def _no_cycle_search() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _side_by_side(work: Callable[[T], R], items: Iterable[T], limit: int) -> Iterator[R]:
+    """Do the work for all items, at most ``limit`` at a time; results come as they are ready.
+
+    Whoever stops listening does not wait for the rest, and nor does the end of the program: an executor would.
+    """
+    todo: SimpleQueue[T] = SimpleQueue()
+    done: SimpleQueue[tuple[R, None] | tuple[None, BaseException]] = SimpleQueue()
+    for item in items:
+        todo.put(item)
+    count = todo.qsize()
+
+    def run() -> None:
+        while True:
+            try:
+                item = todo.get_nowait()
+            except Empty:
+                return
+            try:
+                done.put((work(item), None))
+            except BaseException as error:
+                done.put((None, error))
+
+    for _ in range(min(limit, count)):
+        threading.Thread(target=run, name="cluster", daemon=True).start()
+    for _ in range(count):
+        result, failure = done.get()
+        if failure is not None:
+            raise failure
+        yield result  # type: ignore[misc]
 
 
 @dataclass(slots=True)
@@ -160,7 +206,7 @@ class _MemberReader:
 
     def close(self) -> None:
         if not self.shared:
-            self.connection.close()
+            self.connection.release()
 
 
 def _endpoints(
@@ -189,6 +235,15 @@ def _cluster(member: Member, *, nodes: Any, services: Any, endpoints: Any) -> Cl
     )
 
 
+def _endpoint(member: Member) -> str:
+    """Give the URL of a member; Karmada takes a host alone too. Its token is never sent in the clear."""
+    url = member.endpoint.rstrip("/")
+    url = url if "://" in url else f"https://{url}"
+    if not url.lower().startswith("https://"):
+        raise ApiError(f"{member.name}: spec.apiEndpoint is not an https address; use access: proxy")
+    return url
+
+
 def _secret(secret: Any, key: str, cluster: str) -> str:
     try:
         return _decoded(secret["data"].get(key) or "", cluster)
@@ -198,8 +253,8 @@ def _secret(secret: Any, key: str, cluster: str) -> str:
 
 def _decoded(text: str, cluster: str) -> str:
     try:
-        return base64.b64decode(text, validate=True).decode().strip()
-    except (binascii.Error, UnicodeDecodeError, TypeError) as error:
+        return base64.b64decode(text, validate=True).decode("ascii").strip()
+    except (ValueError, TypeError) as error:
         raise ApiError(
             f"{cluster}: the token or caBundle in the Secret of spec.secretRef is not base64 text"
         ) from error

@@ -44,12 +44,15 @@ def list_all(connection: Connection, prefix: str, resource: Resource, convert: C
             return _pages(connection, prefix + resource.path, resource.kind, convert)
         except Expired as error:
             expired = error
-    raise ApiError(f"{connection.name}: the list of {resource.kind}s expired {_RESTARTS} times over") from expired
+    raise ApiError(
+        f"{connection.name}: the list of {resource.kind}s expired {_RESTARTS} times over", status=expired.status
+    ) from expired
 
 
 def _pages(connection: Connection, path: str, kind: str, convert: Callable[[Any], T]) -> list[T]:
     found: list[T] = []
     query = {"limit": str(PAGE)}
+    tokens: set[str] = set()
     for _ in range(_MAX_PAGES):
         body = connection.get(path, query)
         with _parsing:
@@ -62,8 +65,9 @@ def _pages(connection: Connection, path: str, kind: str, convert: Callable[[Any]
             del items
         if not token:
             return found
-        if len(found) > MAX_ITEMS or token == query.get("continue"):
+        if len(found) > MAX_ITEMS or token in tokens:
             break
+        tokens.add(token)
         query["continue"] = token
     raise ApiError(f"{connection.name}: the list of {kind}s does not come to an end", status=200)
 
@@ -74,9 +78,7 @@ def _page(connection: Connection, body: bytes, kind: str) -> tuple[list[Any], st
     if not isinstance(document, dict) or document.get("kind") != f"{kind}List":
         got = document.get("kind", "no kind") if isinstance(document, dict) else "no object"
         raise ApiError(f"{connection.name}: the answer is {redact(str(got), 60)}, not {kind}List", status=200)
-    items = document.get("items")
-    if items is None and "items" in document:  # how Go writes an empty list
-        items = []
+    items = document.get("items")  # null would be nobody's empty list: API servers write []
     meta = document.get("metadata")
     if not isinstance(items, list) or not isinstance(meta, dict):
         raise ApiError(f"{connection.name}: the {kind}List has no items or no metadata", status=200)
