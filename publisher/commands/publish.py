@@ -9,6 +9,7 @@ from publisher import settings
 from publisher.commands.pipeline import Outcome, build, config_paths
 from publisher.commands.ports import Repository, Source
 from publisher.core import report
+from publisher.core.policy import Policy
 from publisher.errors import PushRejected
 
 ATTEMPTS = 5
@@ -30,25 +31,24 @@ def publish(repository: Repository, source: Source, dry_run: bool, retrying: Cal
 
     ``retrying`` is called with the number of the attempt that begins. Raises PushRejected after the last one.
     """
-    policy = settings.load(repository.settings())
-    base = repository.newest(policy.git.branch)
-    data = repository.settings_at(base)
-    policy = settings.load(data)
-    topology = source(policy)
+    branch = settings.load(repository.settings()).git.branch
+    policy: Policy | None = None
     for attempt in range(1, ATTEMPTS + 1):
+        base = repository.newest(branch)
+        data = repository.settings_at(base)
+        before, policy = policy, settings.load(data)
+        if policy != before:
+            topology = source(policy)
         outcome = build(policy, data, topology, repository.tree(base, config_paths(policy)))
         plan = outcome.plan
         if dry_run or not plan.files:
             return Published(outcome, base, "")
         changes = {file.path: file.content for file in plan.files}
         try:
-            made = repository.publish(base, changes, report.commit_message(plan), policy.git.author, policy.git.branch)
+            made = repository.publish(base, changes, report.commit_message(plan), policy.git.author, branch)
             return Published(outcome, base, made)
         except PushRejected:
             if attempt == ATTEMPTS:
                 raise
             retrying(attempt + 1)
-            base = repository.newest(policy.git.branch)
-            data = repository.settings_at(base)
-            policy = settings.load(data)
     raise AssertionError("unreachable")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from publisher.edge.git import store
-from publisher.edge.git.run import GitRunner
+from publisher.edge.git.run import GitRunner, failure
 from publisher.errors import GitError, Refused, UsageError
 
 SETTINGS = "publisher.yaml"
@@ -20,9 +21,11 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.name = str(folder)
         self._git = GitRunner(folder)
-        status, out, _ = self._git.attempt("rev-parse", "--show-toplevel")
-        if status or Path(out.decode().strip()).resolve() != folder.resolve():
-            raise UsageError(f"{folder}: not the top of a Git checkout; run git init or publisher init first")
+        status, out, err = self._git.attempt("rev-parse", "--show-toplevel")
+        if status:
+            raise UsageError(f"{folder}: not a Git checkout; {failure('rev-parse', err)}")
+        if Path(os.fsdecode(out.removesuffix(b"\n"))).resolve() != folder.resolve():
+            raise UsageError(f"{folder}: not the top of a Git checkout; name {out.decode(errors='replace').strip()}")
         if not store.resolve(self._git, "HEAD"):
             raise UsageError(f"{folder}: nothing is committed yet; commit what is there first")
 
@@ -76,10 +79,11 @@ class Checkout:
         head = self.head()
         committed = self.tree(head, (SETTINGS,)).get(SETTINGS)
         newest = self.tree(commit, (SETTINGS,)).get(SETTINGS)
-        if here == committed and newest is not None:
+        # git knows best what an edit is: line ends here may be others than in the repository
+        if committed and newest and not self._git.attempt("diff", "--quiet", "HEAD", "--", SETTINGS)[0]:
             return newest
         if newest != committed:
-            raise Refused(f"{self.name}: {SETTINGS} is edited here and changed on the remote; pull first")
+            raise Refused(f"{self.name}: {SETTINGS} is neither as committed here nor as on the remote; pull first")
         return here
 
     def publish(self, base: str, changes: Mapping[str, bytes | None], message: str, author: str, branch: str) -> str:
@@ -94,7 +98,7 @@ class Checkout:
             store.push(self._git, remote, made, branch)
         try:
             with _uninterrupted():
-                self._git.run("-c", "core.hooksPath=/dev/null", "merge", "--quiet", "--ff-only", "--no-autostash", made)
+                self._git.run("merge", "--quiet", "--ff-only", "--no-squash", "--no-autostash", made)
         except GitError as error:
             if not remote:
                 raise
@@ -104,23 +108,35 @@ class Checkout:
         return made
 
     def _check_clean(self, made: str) -> None:
-        touched = self._git.run("diff", "--name-only", "-z", "--no-renames", "HEAD", made)
-        dirty = self._git.run(
-            "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignored=matching", "--no-renames"
-        )
-        names = {entry[3:] for entry in dirty.split(b"\0") if entry}
-        clash = sorted(names & set(filter(None, touched.split(b"\0"))))
+        """Refuse while following ``made`` could fail, or overwrite what is in no commit; ignored files count."""
+        top = self._git.folder
+        facts = iter(self._git.run("diff", "--name-status", "-z", "--no-renames", "HEAD", made).split(b"\0"))
+        touched = {name: status for status, name in zip(facts, facts, strict=False)}
+        status = self._git.run("status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames")
+        dirty = {entry[3:] for entry in status.split(b"\0")}
+        taken = {name for name in touched if touched[name] == b"A" and os.path.lexists(top / os.fsdecode(name))}
+        clash = sorted(touched.keys() & (dirty | taken))
         if clash:
             listed = ", ".join(name.decode(errors="replace") for name in clash)
             raise Refused(
                 f"{self.name}: uncommitted changes in what would be written: {listed}; commit or restore them"
             )
+        for state in ("MERGE_HEAD", "CHERRY_PICK_HEAD"):
+            if store.resolve(self._git, state):
+                raise Refused(f"{self.name}: {state} says that something is half done; conclude or abort it first")
+        self._git.run("read-tree", "-m", "-u", "--dry-run", "HEAD", made)
 
     def _remote(self, branch: str) -> str:
-        status, out, _ = self._git.attempt("config", "--get", f"branch.{branch}.remote")
-        if not status:
-            return out.decode().strip()
-        return "origin" if "origin" in self._git.text("remote").split() else ""
+        """Choose the remote as git does; empty where there is none."""
+        remotes = self._git.run("remote").decode().split()
+        chosen = self._git.attempt("config", "--get", f"branch.{branch}.remote")[1].decode().strip()
+        if not chosen and remotes:
+            chosen = "origin" if "origin" in remotes else remotes[0] if len(remotes) == 1 else "?"
+        if chosen not in ("", ".", *remotes):
+            raise UsageError(
+                f"{self.name}: which remote gets {branch}? git config branch.{branch}.remote {'|'.join(remotes)}"
+            )
+        return chosen.removeprefix(".")
 
 
 @contextmanager

@@ -5,20 +5,24 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import tempfile
+import shutil
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
 from publisher.core.redact import redact
 from publisher.edge.git import store
 from publisher.edge.git.checkout import SETTINGS
-from publisher.edge.git.run import NETWORK_SECONDS, GitRunner, failure
-from publisher.errors import GitError, UsageError
+from publisher.edge.git.run import GitRunner
+from publisher.errors import GitError, PushRejected, UsageError
+
+_HEAD = "refs/publisher/head"
+"""Where the remote's own HEAD is kept."""
 
 
 def cache_folder() -> Path:
     """Give the folder for clones: ``$XDG_CACHE_HOME/publisher`` or ``~/.cache/publisher``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "publisher"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "publisher"
 
 
 class Clone:
@@ -26,34 +30,43 @@ class Clone:
 
     def __init__(self, url: str) -> None:
         self.name = redact(url)
-        cache = cache_folder()
-        folder = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.git"
-        try:
-            cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = folder.with_suffix(".lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-        except OSError as error:
-            raise UsageError(f"{cache}: {error.strerror}; name another cache with XDG_CACHE_HOME") from error
-        self._git = GitRunner(folder)
         self._url = url
-        if folder.is_dir():
-            self._fetch()
-        else:
-            self._clone(cache, folder)
+        self._folder = cache_folder() / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.git"
+        try:
+            self._folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self._folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            weakref.finalize(self, os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            hint = "name another cache with XDG_CACHE_HOME"
+            raise UsageError(f"{self._folder.parent}: {error.strerror}; {hint}") from error
+        self._git = self._runner(self._folder)
+        try:
+            self._fetch(self._git)
+        except GitError:
+            self._clone()
 
-    def _clone(self, cache: Path, folder: Path) -> None:
-        with tempfile.TemporaryDirectory(prefix=".clone-", dir=cache) as scratch:
-            target = Path(scratch) / "clone"
-            # the URL may carry a password: it is given to each command and not kept in the clone
-            arguments = ("clone", "--quiet", "--bare", "--no-tags", "--end-of-options", self._url, str(target))
-            status, _, err = GitRunner(cache).attempt(*arguments, seconds=NETWORK_SECONDS)
-            if status:
-                raise GitError(failure("clone", err))
-            GitRunner(target).run("remote", "remove", "origin")
-            target.rename(folder)
+    @staticmethod
+    def _runner(folder: Path) -> GitRunner:
+        # named outright, lest git look further up for a repository where this one is damaged
+        return GitRunner(folder.parent, f"--git-dir={folder}")
 
-    def _fetch(self) -> None:
-        store.fetch(self._git, self._url, "+refs/heads/*:refs/heads/*")
+    def _clone(self) -> None:
+        """Clone where there is nothing yet, or what there is may be damaged: that stays if this fails too."""
+        fresh = self._folder.with_suffix(".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        git = self._runner(fresh)
+        git.run("init", "--quiet", "--bare", "--template=")
+        self._fetch(git)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        fresh.rename(self._folder)
+
+    def _fetch(self, git: GitRunner) -> None:
+        # the URL may carry a password: each command is given it, the clone does not know it
+        if not store.fetch(git, self._url, f"+HEAD:{_HEAD}", "+refs/heads/*:refs/heads/*"):
+            raise UsageError(
+                f"{self.name}: HEAD there is no branch that exists; push what publisher init lays down, or set HEAD"
+            )
 
     def settings(self) -> bytes:
         """Give publisher.yaml of the remote's own branch."""
@@ -61,14 +74,15 @@ class Clone:
 
     def head(self) -> str:
         """Give the commit of the remote's own branch."""
-        found = store.resolve(self._git, "HEAD")
-        if not found:
-            raise UsageError(f"{self.name}: the repository is empty; push what publisher init lays down first")
-        return found
+        return store.resolve(self._git, _HEAD)
 
     def tree(self, commit: str, paths: tuple[str, ...]) -> dict[str, bytes]:
         """Read the files of a commit below some paths."""
-        return store.read_tree(self._git, commit, paths)
+        try:
+            return store.read_tree(self._git, commit, paths)
+        except GitError:
+            self._clone()
+            return store.read_tree(self._git, commit, paths)
 
     def newest(self, branch: str) -> str:
         """Give the commit to build on, as fetched last."""
@@ -92,8 +106,8 @@ class Clone:
         made = store.commit(self._git, base, changes, message, author)
         try:
             store.push(self._git, self._url, made, branch)
-        except GitError:
-            self._fetch()
+        except PushRejected:
+            self._fetch(self._git)
             raise
         self._git.run("update-ref", f"refs/heads/{branch}", made)
         return made

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
-
-from git.cmd import Git
 
 from publisher.core.redact import redact
 from publisher.errors import GitError
 
+try:
+    from git.cmd import Git
+except ImportError as error:  # GitPython looks for git while it is imported
+    raise GitError("git cannot be run; install it, or put it on PATH") from error
+
 NETWORK_SECONDS = 600.0
-"""For one fetch, clone or push; a connection that stands still ends sooner."""
+"""For one fetch or push; a connection that stands still ends sooner."""
 
 _FIXED = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -24,24 +30,30 @@ _FIXED = {
     "GIT_HTTP_LOW_SPEED_TIME": "30",
     "LC_ALL": "C",
 }
-# Of git's own variables only these say how to reach a remote. The others (GIT_DIR, GIT_INDEX_FILE ... of a hook that
-# runs us) would point git at another repository than the one that was named.
-_KEPT = re.compile(r"GIT_(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|SSL_.*|CONFIG_.*|TRACE.*|PROXY.*|EXEC_PATH|HTTP_.*)")
-
-
-def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Build the environment of a git process."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or _KEPT.fullmatch(name)}
-    if not {"GIT_SSH", "GIT_SSH_COMMAND"} & kept.keys():
-        kept["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes -o ConnectTimeout=15"
-    return {**kept, **_FIXED, **extra}
+_SSH = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=15"}
+# Of git's own variables only those that say how to reach a remote stay. The others (GIT_DIR, GIT_INDEX_FILE ... of a
+# hook that runs us) would point git at another repository than the one that was named.
+_MISLEADING = re.compile(
+    r"GIT_(?!(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|SSL_.*|CONFIG_.*|TRACE.*|PROXY.*|EXEC_PATH|HTTP_.*)$)"
+)
+# What people set for their own work: hooks, and pushes that take more along or want more than our one commit.
+_OURS = (
+    "core.hooksPath=/dev/null",
+    "fetch.recurseSubmodules=false",
+    "i18n.commitEncoding=UTF-8",
+    "merge.verifySignatures=false",
+    "push.followTags=false",
+    "push.gpgSign=false",
+    "push.recurseSubmodules=no",
+)
 
 
 class GitRunner:
     """Runs git in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
+        self._options = ("-C", str(folder), *options, *(word for pair in _OURS for word in ("-c", pair)))
 
     def run(self, *arguments: str, stdin: bytes | None = None, extra: Mapping[str, str] | None = None) -> bytes:
         """Run git and give what it printed; raises GitError where it fails."""
@@ -49,10 +61,6 @@ class GitRunner:
         if status:
             raise GitError(failure(arguments[0], err or out.decode(errors="replace")))
         return out
-
-    def text(self, *arguments: str) -> str:
-        """Run git and give the line it printed."""
-        return self.run(*arguments).decode(errors="replace").strip()
 
     def attempt(
         self,
@@ -62,30 +70,44 @@ class GitRunner:
         seconds: float | None = None,
     ) -> tuple[int, bytes, str]:
         """Run git and give its exit status and what it printed on both streams."""
+        given = {**_FIXED, **(extra or {})}
+        misleading = [f"-u{name}" for name in os.environ.keys() - given.keys() if _MISLEADING.match(name)]
+        without = ["env", *misleading] if misleading else []
         with tempfile.TemporaryFile() as feed:
             feed.write(stdin or b"")
             feed.seek(0)
             try:
-                result = Git(self.folder).execute(
-                    ["git", *arguments],
+                started = Git().execute(
+                    [*without, "git", *self._options, *arguments],
                     istream=feed,
-                    env=environment(extra or {}),
-                    with_extended_output=True,
-                    with_exceptions=False,
-                    stdout_as_string=False,
-                    strip_newline_in_stdout=False,
-                    kill_after_timeout=seconds,
+                    env=given,
+                    as_process=True,
+                    start_new_session=True,  # Ctrl-C is for us to pass on, and nobody is asked at the terminal
                 )
             except OSError as error:
-                raise GitError(f"git cannot be run in {self.folder}: {error.strerror}") from error
-        status, out, err = cast("tuple[int, bytes, bytes | str]", result)
-        # what git says is text with GitPython's own defaults, what it gives is bytes as asked
-        return status, out, err if isinstance(err, str) else err.decode(errors="replace")
+                raise GitError(f"git cannot be run: {error.strerror}") from error
+            with cast("subprocess.Popen[bytes]", started.proc) as process:
+                try:
+                    out, err = process.communicate(timeout=seconds)
+                except BaseException as error:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGTERM)  # git removes its locks then; its helpers go too
+                    process.wait()
+                    if isinstance(error, subprocess.TimeoutExpired):
+                        raise GitError(f"git {arguments[0]}: no end after {seconds:g} s") from error
+                    raise
+        return process.returncode, out, err.decode(errors="replace")
+
+    def network(self, *arguments: str) -> tuple[int, bytes, str]:
+        """Run git against a remote: not for ever, and ssh asks nobody."""
+        # the variable would win over the setting
+        told = {"GIT_SSH", "GIT_SSH_COMMAND"} & os.environ.keys() or not self.attempt("config", "core.sshCommand")[0]
+        return self.attempt(*arguments, extra={} if told else _SSH, seconds=NETWORK_SECONDS)
 
 
 _HINTS = (
     (
-        r"could not read Username|Authentication failed|HTTP 401|403",
+        r"could not read Username|Authentication failed|error: 40[13]",
         "give git credentials for it (a credential helper, or an SSH key)",
     ),
     (r"Permission denied|Host key verification failed", "check the SSH key and the known_hosts of this account"),
@@ -94,7 +116,7 @@ _HINTS = (
         "check the address and the network",
     ),
     (
-        r"does not exist|not found|does not appear to be a git repository",
+        r"does not exist|not found|does not appear to be a git repository|is this a git repository",
         "check the address, and that this account may read it",
     ),
     (
@@ -102,13 +124,18 @@ _HINTS = (
         "another git is at work here, or one was killed: look, then remove the lock file",
     ),
     (r"transport '.*' not allowed", "use file, https or ssh"),
+    (r"dubious ownership", "name it with git config --global --add safe.directory FOLDER, if you trust it"),
+    (r"must be run in a work tree", "name a bare repository by its URL: file:///..."),
+    (r"not a git repository", "run git init there first"),
 )
 
 
 def failure(command: str, printed: str) -> str:
     """Put what git printed into one line, with what to do."""
     lines = [line.strip() for line in printed.splitlines() if line.strip() and not line.startswith("hint:")]
-    telling = [line for line in lines if re.match(r"(fatal|error|remote): ", line)] or lines[-1:]
+    telling = [
+        line for line in lines if re.match(r"(fatal|error|remote|ssh): |.*(Permission denied|Host key)", line)
+    ] or lines[-1:]
     text = redact("; ".join(dict.fromkeys(telling[:3])), 400) or "it says nothing"
     hint = next((what for pattern, what in _HINTS if re.search(pattern, printed)), "")
     return f"git {command}: {text}" + (f" ({hint})" if hint else "")

@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from publisher.edge.git.run import NETWORK_SECONDS, GitRunner, failure
+from publisher.core.redact import redact
+from publisher.edge.git.run import GitRunner, failure
 from publisher.errors import GitError, PushRejected, UsageError
 
 MAX_TREE = 512 * 1024 * 1024
 """Bytes of all files that are read from one commit."""
 
-_URL = re.compile(r"(https?|ssh|git|file)://\S+|[\w.-]+@[\w.-]+:\S+")
+_URL = re.compile(r"(https?|ssh|git|file)://(?!-)\S+|[\w.-]+@(?!-)[\w.-]+:\S+")
 
 _MOVED_ON = re.compile(
     r"fetch first|non-fast-forward|cannot lock ref|incorrect old value|reference already exists|failed to update ref"
@@ -22,9 +23,10 @@ _MOVED_ON = re.compile(
 
 def is_url(text: str) -> bool:
     """Tell whether ``--repo`` names a remote; raises UsageError for one that git must not be given."""
-    if text.startswith("-") or "::" in text.partition("/")[0]:
+    url = _URL.fullmatch(text) is not None
+    if text.startswith("-") or "::" in text.partition("/")[0] or ("://" in text and not url):
         raise UsageError(f"--repo {text}: neither a folder nor a file, https or ssh URL")
-    return _URL.fullmatch(text) is not None
+    return url
 
 
 def read_tree(git: GitRunner, commit: str, paths: tuple[str, ...]) -> dict[str, bytes]:
@@ -35,6 +37,8 @@ def read_tree(git: GitRunner, commit: str, paths: tuple[str, ...]) -> dict[str, 
     for line in filter(None, listing.split(b"\0")):
         facts, _, name = line.partition(b"\t")
         _, kind, sha, file_size = facts.split()
+        if file_size == b"BAD":
+            raise GitError(f"git ls-tree: a file of {commit[:12]} is not in the repository (git fsck says more)")
         if kind == b"blob":
             entries.append((name.decode(errors="replace"), sha))
             size += int(file_size)
@@ -61,7 +65,7 @@ def commit(git: GitRunner, base: str, changes: Mapping[str, bytes | None], messa
     """Make a commit on top of ``base`` and give its id. No branch moves yet."""
     with tempfile.TemporaryDirectory(prefix="publisher-") as scratch:
         blobs = _store_blobs(git, Path(scratch), {path: data for path, data in changes.items() if data is not None})
-        gone = "0" * 40
+        gone = "0" * len(base)
         records = "".join(
             f"0 {gone}\t{path}\0" if data is None else f"100644 {blobs[path]}\t{path}\0"
             for path, data in changes.items()
@@ -93,10 +97,10 @@ def _store_blobs(git: GitRunner, scratch: Path, files: Mapping[str, bytes]) -> d
     return dict(zip(files, out.decode().split(), strict=True))
 
 
-def fetch(git: GitRunner, remote: str, refspec: str) -> bool:
+def fetch(git: GitRunner, remote: str, *refspecs: str) -> bool:
     """Fetch from a remote; tells whether it has what was asked for."""
     arguments = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune", "--end-of-options", remote)
-    status, _, err = git.attempt(*arguments, refspec, seconds=NETWORK_SECONDS)
+    status, _, err = git.network(*arguments, *refspecs)
     if status and "couldn't find remote ref" in err:
         return False
     if status:
@@ -106,14 +110,12 @@ def fetch(git: GitRunner, remote: str, refspec: str) -> bool:
 
 def push(git: GitRunner, remote: str, made: str, branch: str) -> None:
     """Push a commit to a branch, never by force. Raises PushRejected where somebody was faster."""
-    status, out, err = git.attempt(
-        "push", "--porcelain", "--end-of-options", remote, f"{made}:refs/heads/{branch}", seconds=NETWORK_SECONDS
-    )
+    status, out, err = git.network("push", "--porcelain", "--end-of-options", remote, f"{made}:refs/heads/{branch}")
     if status == 0:
         return
     lines = out.decode(errors="replace").splitlines()
     refused = next((line for line in lines if line.startswith("!")), "")
-    if _MOVED_ON.search(refused):
-        raise PushRejected(f"git push: {branch} has moved on")
     reason = refused.rpartition("\t")[2]
-    raise GitError(failure("push", f"{err}\nerror: {reason}" if reason else err))
+    if _MOVED_ON.search(reason) and "; cannot create" not in err:  # env is in the way of env/prod, for good
+        raise PushRejected(f"git push: {branch} has moved on: {redact(reason, 200)}")
+    raise GitError(failure("push", f"error: {reason}\n{err}" if reason else err))

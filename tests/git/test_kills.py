@@ -1,0 +1,192 @@
+"""publish ends at any git command: the checkout is as before or fully at the new commit, and the next run completes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publisher.cli import main
+from publisher.demo.fleet import Fleet
+from publisher.demo.server import FleetServer
+
+LINES = ["set up", "update member1, default/flask"]
+WRAPPER = """#!/bin/sh
+read done <"$KILL_COUNT"
+done=$((done + 1))
+echo $done >"$KILL_COUNT"
+[ "$done-before" = "$KILL_AT" ] && kill -s "$KILL_SIGNAL" $PPID && exit 1
+PATH="$KILL_PATH" git "$@"
+status=$?
+[ "$done-after" = "$KILL_AT" ] && kill -s "$KILL_SIGNAL" $PPID
+exit $status
+"""
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Serve a fleet."""
+    fleet = Fleet()
+    fleet.add_member("member1", nodes={"node1": "127.1.1.1", "node2": "127.1.1.2"})
+    fleet.add_service("member1", "default/flask", node_port=31193)
+    with FleetServer(fleet) as server:
+        file = tmp_path_factory.mktemp("fleet") / "kubeconfig"
+        file.write_text(json.dumps(server.kubeconfig()))
+        yield file
+
+
+ZYGOTE = """
+import json, os, sys
+from publisher.cli import main
+import publisher.cli.screen, publisher.commands.publish, publisher.edge.git, publisher.edge.karmada
+for line in sys.stdin:
+    arguments, environment = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.environ.clear()
+        os.environ.update(environment)
+        os._exit(main(arguments))
+    print("ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """Start a publisher that has imported all it needs, and forks for each run: that takes most of the time."""
+    errors = tmp_path_factory.mktemp("zygote") / "errors"
+    with errors.open("w") as told:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": told}
+        with subprocess.Popen([sys.executable, "-c", ZYGOTE], text=True, **pipes) as process:
+            yield process
+    assert "Traceback" not in errors.read_text()
+
+
+class Victim:
+    """Copies of a remote and a checkout, one for each time that publish is killed."""
+
+    def __init__(self, world: Any, zygote: subprocess.Popen[str], kubeconfig: Path, number: int) -> None:
+        self.world = world
+        self.zygote = zygote
+        self.kubeconfig = kubeconfig
+        self.folder = world.folder / f"case{number}"
+        self.remote = self.folder / "remote.git"
+        self.repo = self.folder / "repo"
+        self.cache = self.folder / "cache"
+        shutil.copytree(world.remote, self.remote)
+        world.git("clone", "--quiet", self.remote.as_uri(), str(self.repo), at=self.folder)
+        self.count = self.folder / "count"
+        self.count.write_text("0\n")
+
+    def run(self, target: Path | str, at: str, name: str) -> int:
+        """Run publish in a process of its own that is killed at a git command; gives its exit status."""
+        environment = {
+            **os.environ,
+            "XDG_CACHE_HOME": str(self.cache),
+            "PATH": f"{self.world.folder}/bin:{os.environ['PATH']}",
+            "KILL_PATH": os.environ["PATH"],
+            "KILL_COUNT": str(self.count),
+            "KILL_AT": at,
+            "KILL_SIGNAL": name,
+        }
+        print(json.dumps((self.arguments(target), environment)), file=self.zygote.stdin, flush=True)
+        ended = next(line for line in iter(self.zygote.stdout.readline, "") if line.startswith("ended with "))
+        return int(ended.split()[-1])
+
+    def arguments(self, target: Path | str) -> list[str]:
+        """Give the command line."""
+        return ["publish", "--repo", str(target), "--kubeconfig", str(self.kubeconfig)]
+
+    def again(self, target: Path | str) -> int:
+        """Run publish once more, undisturbed."""
+        return main(self.arguments(target))
+
+
+@pytest.fixture
+def victims(world: Any, zygote: subprocess.Popen[str], kubeconfig: Path) -> Iterator[Iterator[Victim]]:
+    """Give a fresh victim as often as asked."""
+    (world.folder / "bin").mkdir()
+    (world.folder / "bin/git").write_text(WRAPPER)
+    (world.folder / "bin/git").chmod(0o755)
+    world.other({"publisher.yaml": world.settings + "allowedNetworks: [127.1.0.0/16]\n"}, "set up")
+    world.git("update-ref", "refs/heads/main", world.git("commit-tree", "-m", "set up", "main^{tree}"))
+    return (Victim(world, zygote, kubeconfig, number) for number in itertools.count(1))
+
+
+CODES = {"KILL": -signal.SIGKILL, "TERM": -signal.SIGTERM, "INT": 130}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", CODES)
+def test_a_checkout(world: Any, victims: Iterator[Victim], name: str, when: str) -> None:
+    """Whichever git command it is that publish is killed before or after."""
+    seen = set()
+    for number, victim in enumerate(victims, 1):
+        repo, remote = victim.repo, victim.remote
+        before = world.state(repo)
+        code = victim.run(repo, f"{number}-{when}", name)
+        if int(victim.count.read_text()) < number:  # it has run to its end
+            assert (code, world.linear(remote)) == (0, LINES)
+            break
+        assert code == CODES[name], number
+        assert world.leftovers(repo) == []
+        after = world.state(repo)
+        seen.add(f"{len(world.linear(repo))} here, {len(world.linear(remote))} there")
+        if after != before:
+            assert world.head(repo) == world.head(remote)
+            assert after["status"] == ""
+            assert {*after["files"]} == {*before["files"], world.cluster, world.service}
+        assert victim.again(repo) == 0
+        assert world.linear(remote) == LINES
+        assert world.linear(repo) in ([LINES, LINES[:1]] if after == before else [LINES])
+        assert world.git("status", "--porcelain", at=repo) == ""
+        assert world.leftovers(repo) == []
+    assert number > 20, "git commands of one run"
+    assert seen == {"1 here, 1 there", "1 here, 2 there", "2 here, 2 there"} - (
+        {"2 here, 2 there"} if when == "before" else set()
+    )
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_url(world: Any, victims: Iterator[Victim], when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clone in the cache is of use afterwards, or made anew."""
+    for number, victim in enumerate(victims, 1):
+        url = victim.remote.as_uri()
+        code = victim.run(url, f"{number}-{when}", "KILL")
+        if int(victim.count.read_text()) < number:
+            assert (code, world.linear(victim.remote)) == (0, LINES)
+            break
+        assert code == CODES["KILL"]
+        assert world.linear(victim.remote) in (LINES, LINES[:1])
+        monkeypatch.setenv("XDG_CACHE_HOME", str(victim.cache))
+        assert victim.again(url) == 0
+        assert world.linear(victim.remote) == LINES
+        assert {path.suffix for path in (victim.cache / "publisher").iterdir()} == {".git", ".lock"}
+    assert number > 12, "git commands of one run"
+
+
+def test_an_interrupt_while_the_network_hangs(http: Any, child: Any, gone: Any) -> None:
+    """A signal to us alone ends at once, with 130, and takes git and its helpers along."""
+    hanging, release = threading.Event(), threading.Event()
+
+    def hang(_: object) -> bool:
+        hanging.set()
+        return release.wait(60)
+
+    http.fault = hang
+    process = child(http.url)
+    assert hanging.wait(60)
+    process.send_signal(signal.SIGINT)
+    err = process.communicate()[1]
+    assert (process.returncode, "Traceback" in err) == (130, False)
+    gone(http.place)
+    release.set()
