@@ -89,11 +89,11 @@ def _values(document: Mapping[str, Any]) -> Iterator[Finding]:
         pointer = f"/services/{key.replace('/', '~1')}"
         for index, text in enumerate((item or {}).get("routes", [])):
             yield from _wrong(f"{pointer}/routes/{index}", "route", parse_route, text, RouteError)
-        weights = (item or {}).get("weights", {})
-        if weights and not any(weights.values()):
-            yield Finding(
-                FILE, f"{pointer}/weights", "weight-sum", "the weights sum to 0", "give one cluster a weight above 0"
-            )
+        for index, text in enumerate((item or {}).get("hosts", [])):
+            yield from _wrong(f"{pointer}/hosts/{index}", "route", parse_route, f"{text}/", RouteError)
+    for number, grant in enumerate(document.get("grants", [])):
+        for index, text in enumerate(grant.get("paths", [])):
+            yield from _wrong(f"/grants/{number}/paths/{index}", "route", parse_route, text, RouteError)
 
 
 def _wrong(
@@ -148,9 +148,10 @@ def _policy(document: Mapping[str, Any]) -> Policy:
 
 
 def _service(item: Mapping[str, Any]) -> ServicePolicy:
+    port = item.get("port", "")
     return ServicePolicy(
         publish=bool(item.get("publish", True)),
-        port=str(item.get("port", "")),
+        port=str(int(port) if isinstance(port, float) else port),  # 80.0 is a whole number to a schema
         routes=_texts(item.get("routes"), ()),
         hosts=_texts(item.get("hosts"), ()),
         weights={str(name): int(weight) for name, weight in item.get("weights", {}).items()},

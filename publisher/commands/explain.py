@@ -60,7 +60,9 @@ def explain(outcome: Outcome, name: str) -> Explanation:
     selected = selection.services.get(key)
     if selected is None:
         known = ", ".join(sorted(selection.services)[:10]) or "none"
-        raise UsageError(f"no cluster that was read has a service {name}; some that there are: {known}")
+        raise UsageError(
+            f"no cluster that was read has a service {name} in a namespace that counts; some that there are: {known}"
+        )
     service = desired.config.services.get(key)
     clusters = desired.config.clusters
     excluded = [Excluded(cluster, "", reason) for cluster, reason in selection.excluded_clusters.items()]

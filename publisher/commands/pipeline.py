@@ -10,7 +10,7 @@ from publisher.core import snapshot
 from publisher.core.check import check_file
 from publisher.core.config import Config, ConfigTree
 from publisher.core.model import Finding, Topology
-from publisher.core.plan import FileChange, Plan, make_plan
+from publisher.core.plan import Plan, make_plan
 from publisher.core.policy import Policy
 from publisher.core.render import renderer
 from publisher.core.resolve import Desired, resolve
@@ -43,24 +43,15 @@ def plan(repository: Reader, source: Source) -> Outcome:
 
 def build(policy: Policy, settings_data: bytes, topology: Topology, tree: ConfigTree) -> Outcome:
     """Work out what a fleet changes in a tree. Pure but for loading the schemas."""
-    layout = renderer(policy.layout)
+    layout = renderer(policy.layout, schema)
     current, unreadable = layout.read(tree, policy)
     selection = select(topology, policy, current)
     desired = resolve(selection, current, policy)
     digest = snapshot.digest(topology)
-    made = make_plan(policy, digest, selection, desired, current, tree, layout, unreadable)
-    files, invalid = _valid_files(made, policy)
-    findings = settings.with_lines(tuple(sorted({*made.findings, *invalid})), settings_data)
-    return Outcome(replace(made, files=files, findings=findings), selection, desired, current)
 
+    def check(path: str, content: bytes) -> tuple[Finding, ...]:
+        return check_file(path, content, policy.output, schema)
 
-def _valid_files(made: Plan, policy: Policy) -> tuple[tuple[FileChange, ...], tuple[Finding, ...]]:
-    """Leave out files that their schema refuses: they stay as they are and are reported."""
-    valid: list[FileChange] = []
-    findings: list[Finding] = []
-    for file in made.files:
-        wrong = check_file(file.path, file.content, policy.output, schema) if file.content is not None else ()
-        findings.extend(wrong)
-        if not wrong:
-            valid.append(file)
-    return tuple(valid), tuple(findings)
+    made, desired = make_plan(policy, digest, selection, desired, current, tree, layout, check, unreadable)
+    findings = settings.with_lines(made.findings, settings_data)
+    return Outcome(replace(made, findings=findings), selection, desired, current)

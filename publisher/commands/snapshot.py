@@ -8,6 +8,7 @@ from typing import Any
 from publisher.core import snapshot
 from publisher.core.canonical import ParseError, load_plain_yaml
 from publisher.core.model import Finding, Topology, Unknown
+from publisher.core.validate import to_pointer
 from publisher.errors import UsageError
 from publisher.resources import schema
 
@@ -24,8 +25,12 @@ def load(files: Mapping[str, bytes]) -> Topology:
         if path not in files:
             findings.append(Finding(path, "", "missing", f"{snapshot.INDEX} names it and it is not there"))
             continue
-        clusters[name] = _document(path, "snapshot-cluster", files[path], findings)
-        if clusters[name].get("cluster", name) != name:
+        clusters[name] = document = _document(path, "snapshot-cluster", files[path], findings)
+        findings += [
+            Finding(path, to_pointer(place), "address", "this is not an IP address", "correct it")
+            for place in (snapshot.not_addresses(document) if document else ())
+        ]
+        if document.get("cluster", name) != name:
             findings.append(Finding(path, "/cluster", "file-name", "the name in the file and of the file differ"))
     if findings:
         raise UsageError("--snapshot: it cannot be used", findings)

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.representer import SafeRepresenter
 
 END = "$end"
 """Last key of a map that grows with the fleet; its value is always true."""
@@ -63,34 +68,56 @@ def entries(document: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def load_json(data: bytes) -> Any:
-    """Read JSON; a key that stands twice is an error, as a merge gone wrong leaves it."""
+    """Read JSON as any reader takes it, and so that it can be written again.
+
+    A key that stands twice is an error, as a merge gone wrong leaves it.
+    """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
-            raise ParseError(f'key "{twice}" stands twice in one object', _line_of(data, twice))
+            raise ParseError(f"key {json.dumps(twice)} stands twice in one object", _line_of(data, _inline(twice)))
         return found
 
+    def number(text: str) -> float:
+        if not math.isfinite(value := float(text)):
+            raise ParseError(f"not JSON: {text} is no number", _line_of(data, text))
+        return value
+
     try:
-        return json.loads(data, object_pairs_hook=unique)
+        document = json.loads(data.decode(), object_pairs_hook=unique, parse_float=number, parse_constant=number)
+        if _HALF.search(data):
+            _inline(document).encode()
+        return document
     except json.JSONDecodeError as error:
         raise ParseError(f"not JSON: {error.msg}", error.lineno) from error
     except UnicodeDecodeError as error:
         raise ParseError("not UTF-8 text", data[: error.start].count(b"\n") + 1) from error
+    except UnicodeEncodeError as error:
+        raise ParseError("not JSON: half of a character", 1) from error
     except RecursionError as error:
         raise ParseError("nested too deep", 1) from error
+    except ValueError as error:
+        if isinstance(error, ParseError):
+            raise
+        raise ParseError("not JSON: a number is too long", 1) from error
 
 
-def _line_of(data: bytes, key: str) -> int:
-    position = data.rfind(json.dumps(key, ensure_ascii=False).encode())
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""May be one of the two halves that JSON writes a character beyond 16 bits in, without the other."""
+
+
+def _line_of(data: bytes, text: str) -> int:
+    position = data.rfind(text.encode(errors="surrogatepass"))
     return data[: max(position, 0)].count(b"\n") + 1
 
 
 def dump_yaml(document: Any) -> bytes:
     """Write a plain document as YAML, keys in the order given."""
     writer = YAML(typ="safe", pure=True)
+    writer.Representer = _Representer
     writer.default_flow_style = False
     writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     writer.width = 4096
@@ -99,19 +126,73 @@ def dump_yaml(document: Any) -> bytes:
     return out.getvalue()
 
 
+class _Representer(SafeRepresenter):
+    """Escapes what other styles would read back as something else, such as U+0085."""
+
+    def represent_str(self, data: str) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if data.isprintable() else '"')
+
+
+_Representer.add_representer(str, _Representer.represent_str)
+
+
 def load_yaml(data: bytes) -> Any:
     """Read YAML into maps and lists that know their lines (see :func:`line_of`); comments are kept."""
     return _load(YAML(typ="rt"), data)
 
 
 def load_plain_yaml(data: bytes) -> Any:
-    """Read YAML into plain values, faster and without lines."""
-    return _load(YAML(typ="safe"), data)
+    """Read YAML into plain values, faster and without lines; but for dates and such, what JSON can hold."""
+    reader = YAML(typ="safe")
+    reader.Constructor = _Constructor
+    document = _load(reader, data)
+    for path, problem in _misfits(document, [], set(), set()):
+        raise ParseError(problem, line_of(load_yaml(data), path))
+    return document
+
+
+class _Constructor(SafeConstructor):
+    """Tells where a value is that is not what it looks like, such as 2024-99-99."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            problem = f"this is not what it looks like ({node.tag.rpartition(':')[2]})"
+            raise ConstructorError(None, None, problem, node.start_mark) from error
+
+
+def _misfits(
+    value: Any, path: list[str | int], above: set[int], seen: set[int]
+) -> Iterator[tuple[list[str | int], str]]:
+    """Find what YAML can say and JSON cannot."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path, f"{value} is not a number that can be used"
+    elif isinstance(value, str) and not _is_text(value):
+        yield path, "half of a character"
+    elif isinstance(value, dict | list) and id(value) in above:
+        yield path, "it stands within itself"
+    elif isinstance(value, dict | list) and id(value) not in seen:
+        seen.add(id(value))
+        for step, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(value, dict) and not (isinstance(step, str) and _is_text(step)):
+                yield [*path, step], f"the key {step!s:.40} is not text; put it in quotes"
+            else:
+                yield from _misfits(item, [*path, step], above | {id(value)}, seen)
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() or not re.search("[\ud800-\udfff]", value)
 
 
 def _load(reader: YAML, data: bytes) -> Any:
     try:
         return reader.load(data.decode())
+    except ReaderError as error:
+        line = data.decode()[: error.position].count("\n") + 1
+        raise ParseError(f"not YAML: a character that may not stand there (U+{error.character:04X})", line) from error
+    except RecursionError as error:
+        raise ParseError("not YAML: nested too deep", 1) from error
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         # ruamel explains a doubled key over several lines and with a link; the first says it all
@@ -125,6 +206,8 @@ def line_of(document: Any, path: Sequence[str | int]) -> int:
     """Find the line of a place in a document of :func:`load_yaml`, or of the nearest place above it."""
     line = 1
     for step in path:
+        if isinstance(document, Mapping) and step not in document:
+            step = str(step)  # a pointer does not tell 1 from "1"
         marks = getattr(document, "lc", None)
         try:
             line = (marks.key(step) if isinstance(document, Mapping) else marks.item(step))[0] + 1  # type: ignore[union-attr]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,7 @@ from publisher.core.canonical import ParseError, load_json
 from publisher.core.config import ClusterConfig, Config, ConfigTree, ServiceConfig
 from publisher.core.model import Finding, ServiceKey
 from publisher.core.render import native, tutorial
-from publisher.core.validate import Schema, escape
-
-SchemaOf = Callable[[str], Schema]
-"""Gives a schema by its short name: ``cluster``."""
+from publisher.core.validate import SchemaOf, escape
 
 
 def schema_name(path: str, output: str) -> str:
@@ -48,9 +45,13 @@ def check_tree(
             documents[name][path] = document
     config, places, misnamed = _config(documents, output)
     findings.extend(misnamed)
-    findings.extend(_placed(item, places) for item in rules.check(config, allowed_networks))
-    for router in documents["router"].values():
-        findings.extend(_tutorial(router, documents["balancer"], output, allowed_networks))
+    broken = {finding.where for finding in findings}
+    findings.extend(
+        replace(item, where=places[item.where])
+        for item in rules.check(config, allowed_networks)
+        if not (item.rule == "cluster-missing" and _cluster_path(output, item.pointer) in broken)
+    )
+    findings.extend(_tutorial(documents, broken, output, allowed_networks))
     return tuple(sorted(set(findings)))
 
 
@@ -74,40 +75,34 @@ def _config(documents: Mapping[str, Mapping[str, Any]], output: str) -> tuple[Co
     for path, document in documents["cluster"].items():
         cluster = native.read_cluster(document)
         if path != (right := native.cluster_path(output, cluster.name)):
-            findings.append(_misnamed(path, "/cluster", right))
+            findings.append(native.misnamed(path, "/cluster", right))
         else:
             clusters[cluster.name] = cluster
             places[f"cluster {cluster.name}"] = path
     for path, document in documents["service"].items():
         service = native.read_service(document)
         if path != (right := native.service_path(output, service.key)):
-            findings.append(_misnamed(path, "/service", right))
+            findings.append(native.misnamed(path, "/service", right))
         else:
             services[service.key] = service
             places[f"service {service.key}"] = path
     return Config(clusters, services), places, findings
 
 
-def _misnamed(path: str, pointer: str, right: str) -> Finding:
-    return Finding(
-        path, pointer, "file-name", "the name in the file and the name of the file differ", f"rename to {right}"
-    )
-
-
-def _placed(finding: Finding, places: Mapping[str, str]) -> Finding:
-    return replace(finding, where=places[finding.where])
+def _cluster_path(output: str, pointer: str) -> str:
+    return native.cluster_path(output, pointer.removeprefix("/clusters/"))
 
 
 def _tutorial(
-    router: Mapping[str, Any], balancers: Mapping[str, Any], output: str, allowed: tuple[str, ...]
+    documents: Mapping[str, Mapping[str, Any]], broken: Collection[str], output: str, allowed: tuple[str, ...]
 ) -> Iterator[Finding]:
-    """Check that the two files of the tutorial layout fit each other."""
-    services = {name: targets for item in balancers.values() for name, targets in item["services"].items()}
-    where = f"{output}/{tutorial.ROUTER}"
-    for route, name in router["routes"].items():
-        if name not in services:
+    """Check that the two files of the tutorial layout fit each other, as far as they can be read."""
+    router, balancer = f"{output}/{tutorial.ROUTER}", f"{output}/{tutorial.BALANCER}"
+    services = documents["balancer"].get(balancer, {"services": {}})["services"]
+    for route, name in documents["router"].get(router, {"routes": {}})["routes"].items():
+        if name not in services and balancer not in broken:
             yield Finding(
-                where,
+                router,
                 f"/routes/{escape(route)}",
                 "service-missing",
                 f"service {name} has no targets in {tutorial.BALANCER}",
@@ -117,7 +112,7 @@ def _tutorial(
         for index, target in enumerate(targets):
             if refusal := rules.target_refusal(target, allowed):
                 yield Finding(
-                    f"{output}/{tutorial.BALANCER}",
+                    balancer,
                     f"/services/{escape(name)}/{index}",
                     "address",
                     f"{refusal} and is never a target",

@@ -68,12 +68,22 @@ class ServiceConfig:
     """By cluster."""
 
 
+class Taken(NamedTuple):
+    """A file of somebody else that has a route."""
+
+    path: str
+    service: str
+    """The service whose file it would be, were it ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All that one publisher has published, or will."""
 
     clusters: Mapping[str, ClusterConfig] = field(default_factory=dict)
     services: Mapping[ServiceKey, ServiceConfig] = field(default_factory=dict)
+    taken: Mapping[Route, Taken] = field(default_factory=dict)
+    """Routes that stand in files of somebody else."""
 
 
 class Target(NamedTuple):

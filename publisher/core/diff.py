@@ -97,20 +97,23 @@ def cluster_changes(before: Config, after: Config, selection: Selection) -> Iter
         )
 
 
-def service_changes(before: Config, after: Config, selection: Selection) -> Iterator[ServiceChange]:
-    """Compare two configurations service by service."""
+def service_changes(
+    before: Config, after: Config, selection: Selection, unpublished: Mapping[ServiceKey, str]
+) -> Iterator[ServiceChange]:
+    """Compare two configurations service by service; ``unpublished`` says why a service is not in the second."""
     for key in sorted(before.services.keys() | after.services.keys()):
         old, new = before.services.get(key), after.services.get(key)
+        gone = "" if new else unpublished.get(key) or "no cluster counts"
         change = ServiceChange(
             service=key,
             action="create" if old is None else "delete" if new is None else "change",
-            targets=tuple(_targets(key, before, after, selection)),
+            targets=tuple(_targets(key, before, after, selection, gone)),
             weights=tuple(_weights(key, before, after, selection)),
             routes_added=_routes(new, old),
             routes_removed=_routes(old, new),
             targets_before=_count(old, before),
             targets_after=_count(new, after),
-            reason=_why_gone(key, selection) if new is None else "",
+            reason=gone,
         )
         if not change.empty:
             yield change
@@ -127,18 +130,12 @@ def _count(service: ServiceConfig | None, config: Config) -> int:
     return sum(target_count(part, config.clusters.get(name)) for name, part in parts)
 
 
-def _why_gone(key: ServiceKey, selection: Selection) -> str:
-    selected = selection.services.get(key)
-    reasons = sorted(set(selected.excluded.values())) if selected else []
-    return "; ".join(reasons) or "it has no route any more"
-
-
 def _parts(key: ServiceKey, config: Config) -> Mapping[str, Part]:
     service = config.services.get(key)
     return service.parts if service else {}
 
 
-def _targets(key: ServiceKey, before: Config, after: Config, selection: Selection) -> Iterator[TargetChange]:
+def _targets(key: ServiceKey, before: Config, after: Config, selection: Selection, gone: str) -> Iterator[TargetChange]:
     old_parts, new_parts = _parts(key, before), _parts(key, after)
     for name in sorted(old_parts.keys() | new_parts.keys()):
         old, new = old_parts.get(name), new_parts.get(name)
@@ -151,7 +148,7 @@ def _targets(key: ServiceKey, before: Config, after: Config, selection: Selectio
         gained = new_nodes if moved else _without(new_nodes, old_nodes)
         port_change = f"nodePort changed from {_join(old_ports)} to {_join(new_ports)}"
         if old:
-            whole = port_change if moved else "" if new else _why_no_part(key, name, selection)
+            whole = port_change if moved else "" if new else _why_no_part(key, name, selection) or gone
             for reason, nodes in _grouped(lost, whole, name, after.clusters.get(name), selection).items():
                 yield TargetChange("remove", name, old_ports, nodes, (), old.weight, reason)
             if addresses := tuple(sorted(set(old.addresses) - set(new.addresses if new else ()))):

@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-_KEY = r"(?:[A-Za-z0-9][-A-Za-z0-9_.]*/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
-_VALUE = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
+_PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_WORD = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_KEY = rf"(?:(?=[^/]{{1,253}}/){_PART}(?:\.{_PART})*/)?{_WORD}"
+_VALUE = rf"(?:{_WORD})?"
+_VALUES = rf"(?!\s*\))\s*{_VALUE}\s*(?:,\s*{_VALUE}\s*)*"
 _TERM = re.compile(
     rf"\s*(?:(?P<absent>!)\s*(?P<no>{_KEY})"
-    rf"|(?P<set>{_KEY})\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)"
+    rf"|(?P<set>{_KEY})\s+(?P<op>in|notin)\s*\((?P<values>{_VALUES})\)"
     rf"|(?P<eq>{_KEY})\s*(?P<sign>==|=|!=)\s*(?P<value>{_VALUE})"
     rf"|(?P<has>{_KEY}))\s*(?:,|$)"
 )

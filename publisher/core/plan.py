@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from publisher.core.config import Config, ConfigTree
@@ -13,7 +13,7 @@ from publisher.core.diff import Action, ClusterChange, ServiceChange, cluster_ch
 from publisher.core.model import Finding
 from publisher.core.policy import Policy
 from publisher.core.render import Renderer
-from publisher.core.resolve import Desired
+from publisher.core.resolve import REFUSED, Desired
 from publisher.core.select import Selection
 
 
@@ -63,6 +63,10 @@ class Plan:
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
 
+Check = Callable[[str, bytes], tuple[Finding, ...]]
+"""Says what is wrong with a file, by its path and content."""
+
+
 def make_plan(
     policy: Policy,
     snapshot: str,
@@ -71,25 +75,47 @@ def make_plan(
     current: Config,
     tree: ConfigTree,
     renderer: Renderer,
+    check: Check,
     findings: tuple[Finding, ...],
-) -> Plan:
-    """Compare the tree with what is desired."""
+) -> tuple[Plan, Desired]:
+    """Compare the tree with what is desired; also give what comes of that where a file may not be written."""
     written, wrong = renderer.write(desired, current, tree, policy)
     files = tuple(
         FileChange(path, "delete" if content is None else "change" if path in tree else "create", content)
         for path, content in sorted(written.items())
         if tree.get(path) != content
     )
-    return Plan(
+    invalid = {
+        file.path: problems
+        for file in files
+        if file.content is not None and (problems := check(file.path, file.content))
+    }
+    if invalid:
+        files = () if renderer.whole else tuple(file for file in files if file.path not in invalid)
+    if wrong or invalid:
+        after = {path: data for path, data in tree.items() if written.get(path, data) is not None}
+        after |= {file.path: file.content for file in files if file.content is not None}
+        desired = _as_written(desired, renderer.read(after, policy)[0], current)
+    misfits = [finding for problems in invalid.values() for finding in problems]
+    plan = Plan(
         publisher=policy.publisher,
         snapshot=snapshot,
         files=files,
         clusters=tuple(cluster_changes(current, desired.config, selection)) if files else (),
-        services=tuple(service_changes(current, desired.config, selection)) if files else (),
+        services=tuple(service_changes(current, desired.config, selection, desired.unpublished)) if files else (),
         unknown=tuple(_unknown(selection)),
         unpublished=tuple(sorted(desired.unpublished.items())),
-        findings=tuple(sorted({*findings, *selection.findings, *desired.findings, *wrong})),
+        findings=tuple(sorted({*findings, *selection.findings, *desired.findings, *wrong, *misfits})),
     )
+    return plan, desired
+
+
+def _as_written(desired: Desired, after: Config, current: Config) -> Desired:
+    """Correct what is desired by what stands in the tree after some files could not be written."""
+    stuck = {key for key, service in desired.config.services.items() if after.services.get(key) != service}
+    kept = {key for key in stuck if key in after.services and after.services[key] == current.services.get(key)}
+    unpublished = {key: REFUSED for key in stuck if key not in after.services}
+    return replace(desired, config=after, kept=desired.kept | kept, unpublished={**desired.unpublished, **unpublished})
 
 
 def _unknown(selection: Selection) -> Iterator[UnknownPart]:

@@ -10,6 +10,7 @@ from publisher.core.config import join_host_port
 from publisher.core.diff import ClusterChange, ServiceChange, TargetChange
 from publisher.core.model import Finding
 from publisher.core.plan import Plan
+from publisher.core.redact import one_line
 
 _SHOWN = 10
 """Targets of one change that are listed for people; JSON has them all."""
@@ -40,7 +41,7 @@ def commit_message(plan: Plan) -> str:
         f"Publisher-Plan: {plan.digest}",
         f"Publisher-Snapshot: {plan.snapshot}",
     ]
-    return "\n".join([*lines, "", *trailers]) + "\n"
+    return "\n".join(map(one_line, [*lines, "", *trailers])) + "\n"
 
 
 def _subject(plan: Plan) -> str:
@@ -52,7 +53,9 @@ def _subject(plan: Plan) -> str:
     if len(plan.files) == 1 and len(plan.services) == 1:
         change = plan.services[0]
         return f"{words[change.action]} {change.service}: {_targets_moved(change)}"
-    if 1 <= len(moved) <= 3:
+    if not moved:
+        return f"rewrite {count(len(plan.files), 'file')}"
+    if len(moved) <= 3:
         return f"update {', '.join(moved)}"
     return f"update {count(len(plan.clusters), 'cluster')} and {count(len(plan.services), 'service')}"
 
@@ -151,6 +154,10 @@ def unknown_lines(plan: Plan) -> Iterator[str]:
 
 def text(plan: Plan) -> Iterator[str]:
     """Write a plan for a terminal or a log."""
+    return map(one_line, _text(plan))
+
+
+def _text(plan: Plan) -> Iterator[str]:
     yield f"plan {plan.digest} for publisher {plan.publisher}: {summary(plan)}"
     for file in plan.files:
         yield f"  {_SIGN[file.action]} {file.path}"
@@ -195,8 +202,9 @@ def markdown(plan: Plan) -> str:
 
 
 def _cell(line: str) -> str:
-    """Keep what comes from the fleet from being read as Markdown or HTML."""
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|#~" else char for char in line)
+    """Keep what comes from the fleet from being read as Markdown or HTML, or as somebody's name."""
+    marked = "".join(f"\\{char}" if char in "\\`*_[]<>|#~&$!" else char for char in one_line(line))
+    return marked.replace("@", "@&#8203;")  # a space of no width; GitHub tells people whose name it finds
 
 
 def as_json(plan: Plan) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from publisher.core import rules
 from publisher.core.config import ClusterConfig, Config, Part, RoutedPort, ServiceConfig
-from publisher.core.model import Finding, ServiceKey, Unknown
+from publisher.core.model import Finding, Route, ServiceKey, Unknown
 from publisher.core.policy import Policy
+from publisher.core.routes import Claim, winners
 from publisher.core.select import Selection
-from publisher.core.select.services import SelectedService
+from publisher.core.select.services import SelectedService, service_finding
+
+REFUSED = "refused, see the findings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,53 +28,70 @@ class Desired:
     """Why a service that some cluster has is not published."""
 
 
+@dataclass(slots=True)
+class _Draft:
+    """The services while they are worked out."""
+
+    before: Mapping[ServiceKey, ServiceConfig]
+    """What is published, but for clusters that are gone."""
+    services: dict[ServiceKey, ServiceConfig] = field(default_factory=dict)
+    firm: set[ServiceKey] = field(default_factory=set)
+    """Services that keep every route they have, since not all of them is known or right."""
+    unpublished: dict[ServiceKey, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def leave(self, key: ServiceKey, why: str) -> None:
+        """Leave a service as it is published, or unpublished."""
+        if key in self.before:
+            self.services[key] = self.before[key]
+            self.firm.add(key)
+        else:
+            self.drop(key, why)
+
+    def drop(self, key: ServiceKey, why: str) -> None:
+        """Publish a service no more."""
+        self.services.pop(key, None)
+        self.unpublished[key] = why
+
+
 def resolve(selection: Selection, current: Config, policy: Policy) -> Desired:
     """Work out the configuration to publish."""
-    findings: list[Finding] = []
-    kept: set[str] = set()
     clusters: dict[str, ClusterConfig] = {}
     for name, cluster in selection.clusters.items():
         if not isinstance(cluster.nodes, Unknown):
             clusters[name] = ClusterConfig(name, cluster.nodes, cluster.state, cluster.region)
         elif name in current.clusters:
             clusters[name] = current.clusters[name]
-            kept.add(name)
-    services: dict[ServiceKey, ServiceConfig] = {}
-    unpublished: dict[ServiceKey, str] = {}
-    for key, selected in selection.services.items():
-        before = current.services.get(key)
-        wanted = _service(selected, before, clusters, unpublished, findings)
-        if wanted is not None:
-            services[key] = wanted
-        if wanted is not None and wanted is before:
-            kept.add(key)
-    config = Config(clusters, services)
-    wrong = rules.check(config, policy.allowed_networks)
-    refused = {finding.where.removeprefix("service ") for finding in wrong if finding.severity == "error"}
-    for name in refused & services.keys() - kept:
-        key = ServiceKey(name)
-        if key in current.services:
-            services[key] = current.services[key]
-            kept.add(key)
-        else:
-            del services[key]
-            unpublished[key] = "refused, see the findings"
-    return Desired(config, frozenset(kept), tuple(findings) + wrong, unpublished)
+    draft = _Draft(dict(_without_gone(current, selection)))
+    for selected in selection.services.values():
+        _service(selected, clusters, draft)
+    wrong = rules.check_targets(Config(clusters, draft.services), policy.allowed_networks)
+    for where in sorted({finding.where for finding in wrong if finding.severity == "error"}):
+        key = ServiceKey(where.removeprefix("service "))
+        if key in draft.services:
+            draft.leave(key, REFUSED)
+    _settle_routes(selection, current, policy, draft)
+    kept = {name for name, cluster in clusters.items() if cluster is current.clusters.get(name)}
+    kept |= {key for key, service in draft.services.items() if service is current.services.get(key)}
+    config = Config(clusters, draft.services)
+    return Desired(config, frozenset(kept), (*draft.findings, *wrong), draft.unpublished)
 
 
-def _service(
-    selected: SelectedService,
-    before: ServiceConfig | None,
-    clusters: dict[str, ClusterConfig],
-    unpublished: dict[ServiceKey, str],
-    findings: list[Finding],
-) -> ServiceConfig | None:
-    """Give the configuration of a service; the very object ``before`` where its file stays as it is."""
+def _without_gone(current: Config, selection: Selection) -> Iterator[tuple[ServiceKey, ServiceConfig]]:
+    """Give what is published without clusters that are gone: their files go, whatever is wrong with a service."""
+    for key, service in current.services.items():
+        parts = {name: part for name, part in service.parts.items() if name in selection.clusters}
+        if parts:
+            yield key, service if len(parts) == len(service.parts) else replace(service, parts=parts)
+
+
+def _service(selected: SelectedService, clusters: Mapping[str, ClusterConfig], draft: _Draft) -> None:
+    """Work out one service with all the routes that it asks for."""
     key = selected.key
+    before = draft.before.get(key)
     if selected.refused:
-        if before is None:
-            unpublished[key] = "refused, see the findings"
-        return before
+        draft.leave(key, REFUSED)
+        return
     parts: dict[str, Part] = {}
     known = unknown = False
     for name, part in sorted(selected.parts.items()):
@@ -81,19 +102,15 @@ def _service(
             unknown = True
             if before is not None and name in before.parts:
                 parts[name] = before.parts[name]
+                draft.firm.add(key)
     if not parts:
-        unpublished[key] = _why_nowhere(selected, unknown)
-        return None
-    if not known or (unknown and not selected.routes):
-        if before is None:
-            unpublished[key] = "it has no route, and not all of its clusters could be read"
-        return before if not (known and before is None) else None
-    if not selected.routes:
-        unpublished[key] = "it has no route"
-        return None
-    ports = sorted({port for part in parts.values() for port in part.ports})
-    if len(ports) != 1:
-        findings.append(
+        draft.drop(key, _why_nowhere(selected, unknown))
+    elif before is not None and not known:
+        draft.services[key] = before if parts == before.parts else replace(before, parts=parts)
+    elif not selected.routes:
+        draft.drop(key, "it has no route" + (", and not all of its clusters could be read" if unknown else ""))
+    elif len(ports := sorted({port for part in parts.values() for port in part.ports})) != 1:
+        draft.findings.append(
             Finding(
                 f"service {key}",
                 "",
@@ -102,10 +119,9 @@ def _service(
                 "give the port one name in all clusters",
             )
         )
-        if before is None:
-            unpublished[key] = "refused, see the findings"
-        return before
-    return ServiceConfig(key, tuple(RoutedPort(route, ports[0]) for route in selected.routes), parts)
+        draft.leave(key, REFUSED)
+    else:
+        draft.services[key] = ServiceConfig(key, tuple(RoutedPort(route, ports[0]) for route in selected.routes), parts)
 
 
 def _why_nowhere(selected: SelectedService, unknown: bool) -> str:
@@ -113,3 +129,39 @@ def _why_nowhere(selected: SelectedService, unknown: bool) -> str:
         return "no cluster that could be read has it"
     reasons = sorted(set(selected.excluded.values()))
     return "; ".join(reasons) if reasons else "no cluster counts"
+
+
+def _settle_routes(selection: Selection, current: Config, policy: Policy, draft: _Draft) -> None:
+    """Let one service have each route, of those that can be published: the rest of a loser is published without it."""
+    published = {
+        key: {entry.route for entry in before.routes} for key, before in draft.before.items() if key in draft.services
+    }
+    claims: dict[Route, list[Claim]] = {}
+    for key, service in draft.services.items():
+        selected = selection.services[key]
+        for route in {entry.route for entry in service.routes}:
+            has = route in published.get(key, ())
+            claim = Claim(not (has and key in draft.firm), selected.from_annotations, not has, selected.created, key)
+            claims.setdefault(route, []).append(claim)
+    won = winners(claims)
+    for key, service in sorted(draft.services.items()):
+        lost = set()
+        for route in sorted({entry.route for entry in service.routes}):
+            stays = route in published.get(key, ())
+            if won[route].service != key:
+                owner = f"belongs to {won[route].service}"
+                stays = stays and key in draft.firm
+            elif (taken := current.taken.get(route)) and taken.service != key:
+                owner = f"stands in {taken.path}, which is not ours"
+            else:
+                continue
+            what = f"route {route} {owner}"
+            hint = "give one of the two another route"
+            draft.findings.append(service_finding(key, policy.services.get(key), "route-conflict", what, hint))
+            if not stays:
+                lost.add(route)
+        left = tuple(entry for entry in service.routes if entry.route not in lost)
+        if not left:
+            draft.drop(key, "refused: others have its routes, see the findings")
+        elif lost:
+            draft.services[key] = replace(service, routes=left)

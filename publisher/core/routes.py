@@ -21,6 +21,8 @@ class RouteError(ValueError):
 class Claim(NamedTuple):
     """A service asks for a route. The smallest claim on a route gets it."""
 
+    movable: bool
+    """False where the route is published and has to stay, since not all of its service is known or right."""
     tenant: bool
     """It comes from an annotation; publisher.yaml goes first."""
     newcomer: bool
@@ -35,11 +37,15 @@ def parse_route(text: str) -> Route:
     host, _, path = text.partition("/")
     route = Route(host.lower(), f"/{path}")
     if host and (len(host) > 253 or not _HOST.fullmatch(route.host)):
-        raise RouteError(f"{text!r}: {host!r} is not a host name or *.host")
+        raise RouteError(f"{_short(text)}: {_short(host)} is not a host name or *.host")
     odd_star = route.path.endswith("*") and not route.path.endswith("/*")
     if not _PATH.fullmatch(route.path) or odd_star or {".", ".."} & set(route.path.split("/")):
-        raise RouteError(f"{text!r}: {route.path!r} is not a path such as /env or /env/*")
+        raise RouteError(f"{_short(text)}: {_short(route.path)} is not a path such as /env or /env/*")
     return route
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
 
 
 def expand(routes: Iterable[str], hosts: Iterable[str]) -> tuple[Route, ...]:
@@ -76,5 +82,5 @@ def _covers_path(pattern: str, path: str) -> bool:
 
 
 def winners(claims: Mapping[Route, Iterable[Claim]]) -> dict[Route, Claim]:
-    """Settle each route: publisher.yaml before annotations, then who has it, then the oldest Service."""
+    """Settle each route: what has to stay, publisher.yaml before annotations, who has it, then the oldest Service."""
     return {route: min(asked) for route, asked in claims.items()}

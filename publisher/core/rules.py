@@ -11,8 +11,13 @@ from publisher.core.model import Finding, Route, ServiceKey
 
 def check(config: Config, allowed_networks: tuple[str, ...]) -> tuple[Finding, ...]:
     """Apply every rule. ``where`` of a finding is ``service ns/name`` or ``cluster name``."""
+    return tuple(sorted({*_routes(config), *check_targets(config, allowed_networks)}))
+
+
+def check_targets(config: Config, allowed_networks: tuple[str, ...]) -> tuple[Finding, ...]:
+    """Apply every rule but that no two services may have one route."""
     shared = _shared_addresses(config)
-    found: list[Finding] = list(_routes(config))
+    found: list[Finding] = []
     for cluster in config.clusters.values():
         for node, ip in cluster.nodes.items():
             if refusal := _node_refusal(ip, allowed_networks):
@@ -84,7 +89,7 @@ def _node_refusal(ip: str, allowed: tuple[str, ...]) -> str:
 def target_refusal(target: str, allowed: tuple[str, ...]) -> str:
     """Say why ``host:port`` may never be a target; empty where it may, or where the host is a name."""
     host, _, port = target.rpartition(":")
-    if not port.isdigit() or not 1 <= int(port) <= 65535:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", port) or int(port) > 65535:
         return f"{target} has no port between 1 and 65535"
     try:
         return address_refusal(host.strip("[]"), allowed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from publisher.core.canonical import dump_yaml
@@ -122,8 +123,22 @@ def _endpoints_document(endpoints: Endpoints) -> dict[str, Any]:
     return {"backed": endpoints.backed, **_filled(nodes=list(endpoints.ready_nodes))}
 
 
+def not_addresses(cluster: Mapping[str, Any]) -> Iterator[list[str | int]]:
+    """Give the places of a cluster document that fits its schema where an address looks like one and is none."""
+    for name, node in cluster["nodes"].get("items", {}).items():
+        for kind, addresses in node["addresses"].items():
+            for place, address in enumerate(addresses):
+                try:
+                    ipaddress.ip_address(address)
+                except ValueError:
+                    yield ["nodes", "items", name, "addresses", kind, place]
+
+
 def load(index: Mapping[str, Any], clusters: Mapping[str, Mapping[str, Any]]) -> Topology:
-    """Read a snapshot whose documents fit their schemas; ``clusters`` are the cluster documents by name."""
+    """Read a snapshot whose documents fit their schemas and whose addresses are some.
+
+    ``clusters`` are the cluster documents by name.
+    """
     return Topology(
         clusters={name: _read_cluster(document) for name, document in sorted(clusters.items())},
         findings=tuple(
@@ -160,7 +175,9 @@ def _unbox(box: Mapping[str, Any], read: Callable[[str, Mapping[str, Any]], V]) 
 
 
 def _read_node(name: str, item: Mapping[str, Any]) -> Node:
-    addresses = tuple(Address(kind, ip) for kind, ips in item["addresses"].items() for ip in ips)
+    addresses = tuple(
+        Address(kind, str(ipaddress.ip_address(ip))) for kind, ips in item["addresses"].items() for ip in ips
+    )
     return Node(name, item["ready"], addresses, item.get("labels", {}), item.get("annotations", {}))
 
 

@@ -20,6 +20,7 @@ ANNOTATIONS = ("publish", "routes", "hosts", "port", "drain", "exclude")
 """The annotations that are read, after the prefix. No other annotation is kept."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _IP_TYPES = ("InternalIP", "ExternalIP")
 
 Object = Mapping[str, Any]
@@ -75,20 +76,27 @@ def member(item: Object, prefix: str) -> Member:
         region=_text(spec, "region", name),
         labels=_labels(meta, name),
         annotations=_annotations(meta, prefix, name),
-        remedies=tuple(sorted(str(action) for action in status.get("remedyActions") or ())),
+        remedies=tuple(sorted(_remedies(status, name))),
         total_nodes=_count(summary, name) if summary else None,
         endpoint=_text(spec, "apiEndpoint", name),
         secret=(reference.get("namespace", ""), reference.get("name", "")) if reference else None,
         ca_bundle=_text(spec, "caBundle", name),
         insecure=spec.get("insecureSkipTLSVerification") is True,
         proxy_url=_text(spec, "proxyURL", name),
-        proxy_headers=spec.get("proxyHeader") or {},
+        proxy_headers=_map(spec, "proxyHeader", name),
     )
+
+
+def _remedies(status: Object, name: str) -> list[str]:
+    actions = _list(status, "remedyActions", name)
+    if not all(isinstance(action, str) for action in actions):
+        raise Malformed(f"{name}: status.remedyActions has an entry that is not text")
+    return actions
 
 
 def _count(summary: Object, name: str) -> int:
     count = summary.get("totalNum") or 0
-    if not isinstance(count, int):
+    if not isinstance(count, int) or isinstance(count, bool):
         raise Malformed(f"{name}: status.nodeSummary.totalNum is not a number")
     return count
 
@@ -116,22 +124,30 @@ def node(item: Object, prefix: str) -> Node:
 
 def _addresses(status: Object, name: str) -> tuple[Address, ...]:
     found = []
-    for entry in status.get("addresses") or ():
+    for entry in _list(status, "addresses", name):
+        if not isinstance(entry, Mapping):
+            raise Malformed(f"{name}: status.addresses has an entry that is not an object")
         kind: Any = entry.get("type")
         if kind in _IP_TYPES:
             try:
-                found.append(Address(kind, intern(str(ipaddress.ip_address(entry.get("address"))))))
+                found.append(Address(kind, _ip(entry.get("address"))))
             except ValueError as error:
                 raise Malformed(f"{name}: status.addresses: {kind} is not an IP address") from error
     return tuple(sorted(set(found)))
+
+
+def _ip(value: object) -> str:
+    if not isinstance(value, str) or "%" in value:  # a number would pass, and so would a zone of one machine's own
+        raise ValueError(value)
+    return intern(str(ipaddress.ip_address(value)))
 
 
 def service(item: Object, prefix: str) -> Service:
     """Read a Service (v1)."""
     meta, name = _metadata(item, "Service")
     namespace = meta.get("namespace")
-    if not valid_name(namespace):
-        raise Malformed(f"{name}: metadata.namespace is missing or not a name")
+    if not isinstance(namespace, str) or not (_LABEL.fullmatch(namespace) and _LABEL.fullmatch(name)):
+        raise Malformed(f"Service {name}: metadata.namespace and metadata.name have to be names without a dot")
     spec = _map(item, "spec", name)
     try:
         ports = tuple(
@@ -141,7 +157,7 @@ def service(item: Object, prefix: str) -> Service:
                 _port(port.get("nodePort") or 0),
                 intern(port.get("protocol") or "TCP"),
             )
-            for port in spec.get("ports") or ()
+            for port in _list(spec, "ports", name)
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Malformed(f"{namespace}/{name}: spec.ports has an entry that is not a port") from error
@@ -158,7 +174,7 @@ def service(item: Object, prefix: str) -> Service:
 
 
 def _port(value: Any) -> int:
-    if not isinstance(value, int) or not 0 <= value <= 65535:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 65535:
         raise ValueError(value)
     return value
 
@@ -175,17 +191,19 @@ class Slice(NamedTuple):
 def endpoint_slice(item: Object, services: Mapping[ServiceKey, Service]) -> Slice | None:
     """Read an EndpointSlice (discovery.k8s.io/v1); None where it belongs to none of the services."""
     meta, name = _metadata(item, "EndpointSlice")
-    owner = (meta.get("labels") or {}).get("kubernetes.io/service-name")
+    owner = _map(meta, "labels", name).get("kubernetes.io/service-name")
     key = ServiceKey(f"{meta.get('namespace')}/{owner}")
     if key not in services:
         return None
-    found = item.get("endpoints") or ()
+    found = _list(item, "endpoints", name)
     if not services[key].local:
         return Slice(key, bool(found), ())
     nodes = []
     for endpoint in found:
+        if not isinstance(endpoint, Mapping):
+            raise Malformed(f"EndpointSlice {name}: endpoints has an entry that is not an object")
         # the API says of `ready`: a missing value is to be read as true
-        if (endpoint.get("conditions") or {}).get("ready") is not False and endpoint.get("nodeName"):
+        if _map(endpoint, "conditions", name).get("ready") is not False and endpoint.get("nodeName"):
             if not valid_name(endpoint["nodeName"]):
                 raise Malformed(f"EndpointSlice {name}: nodeName is not a name")
             nodes.append(intern(endpoint["nodeName"]))
@@ -245,15 +263,26 @@ def _map(item: Object, key: str, name: str) -> Object:
     return value
 
 
+def _list(item: Object, key: str, name: str) -> list[Any]:
+    value = item.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Malformed(f"{name}: {key} is not a list")
+    return value
+
+
 def _text(item: Object, key: str, name: str) -> str:
-    value = item.get(key) or ""
+    value = item.get(key)
+    if value is None:
+        return ""
     if not isinstance(value, str):
         raise Malformed(f"{name}: {key} is not text")
     return value
 
 
 def _condition(status: Object, name: str) -> Object | None:
-    for condition in status.get("conditions") or ():
+    for condition in _list(status, "conditions", name):
         if not isinstance(condition, Mapping):
             raise Malformed(f"{name}: status.conditions has an entry that is not an object")
         if condition.get("type") == "Ready":

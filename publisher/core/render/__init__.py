@@ -10,10 +10,14 @@ from publisher.core.policy import Layout, Policy
 from publisher.core.render.native import Native
 from publisher.core.render.tutorial import Tutorial
 from publisher.core.resolve import Desired
+from publisher.core.validate import SchemaOf
 
 
 class Renderer(Protocol):
     """One layout."""
+
+    whole: bool
+    """Its files make sense only together: where one may not be written, none is."""
 
     def read(self, tree: ConfigTree, policy: Policy) -> tuple[Config, tuple[Finding, ...]]:
         """Read back what this publisher has published, leaving out what is somebody else's."""
@@ -24,10 +28,10 @@ class Renderer(Protocol):
         """Give the files of this publisher that have to be there (bytes) or have to go (None)."""
 
 
-def renderer(layout: Layout) -> Renderer:
-    """Give the renderer of a layout."""
+def renderer(layout: Layout, schema_of: SchemaOf | None = None) -> Renderer:
+    """Give the renderer of a layout. With schemas, it leaves out and reports files of ours that do not fit theirs."""
     match layout:
         case Layout.NATIVE:
-            return Native()
+            return Native(schema_of)
         case Layout.TUTORIAL:
-            return Tutorial()
+            return Tutorial(schema_of)

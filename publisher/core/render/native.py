@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from sys import intern
 from typing import Any
 
 from publisher.core.canonical import ParseError, dump_json, entries, grown, load_json
-from publisher.core.config import ClusterConfig, Config, ConfigTree, Part, RoutedPort, ServiceConfig, shared_part
+from publisher.core.config import (
+    ClusterConfig,
+    Config,
+    ConfigTree,
+    Part,
+    RoutedPort,
+    ServiceConfig,
+    Taken,
+    shared_part,
+)
 from publisher.core.model import Finding, Route, ServiceKey
 from publisher.core.policy import Policy
 from publisher.core.resolve import Desired
+from publisher.core.validate import SchemaOf
 
 CLUSTERS = "config/clusters"
 SERVICES = "config/services"
@@ -83,8 +94,8 @@ def read_service(document: Mapping[str, Any]) -> ServiceConfig:
 def _read_part(part: Mapping[str, Any]) -> Part:
     nodes = part.get("nodes")
     return shared_part(
-        part.get("weight", 100),
-        tuple(part.get("ports", {}).items()),
+        int(part.get("weight", 100)),  # 100.0 fits the schema as well
+        tuple((port, int(number)) for port, number in part.get("ports", {}).items()),
         None if nodes is None else tuple(nodes),
         tuple(part.get("addresses", ())),
     )
@@ -93,28 +104,43 @@ def _read_part(part: Mapping[str, Any]) -> Part:
 class Native:
     """Reads and writes the native layout."""
 
+    whole = False
+
+    def __init__(self, schema_of: SchemaOf | None = None) -> None:
+        self.schema_of = schema_of
+
     def read(self, tree: ConfigTree, policy: Policy) -> tuple[Config, tuple[Finding, ...]]:
         """Read our files. One that cannot be read is nobody's, and is reported: it is not overwritten."""
         findings: list[Finding] = []
         clusters = {}
         services = {}
+        taken: dict[Route, Taken] = {}
         for path, document in _documents(tree, policy, CLUSTERS, findings):
-            try:
-                cluster = read_cluster(document)
-            except (KeyError, TypeError, AttributeError):
-                findings.append(odd(path))
+            if document.get("publisher") != policy.publisher:
                 continue
-            if cluster_path(policy.output, cluster.name) == path:
+            if wrong := misfits(path, document, "cluster", self.schema_of):
+                findings.extend(wrong)
+                continue
+            cluster = read_cluster(document)
+            if path == (right := cluster_path(policy.output, cluster.name)):
                 clusters[cluster.name] = cluster
+            else:
+                findings.append(misnamed(path, "/cluster", right))
         for path, document in _documents(tree, policy, SERVICES, findings):
-            try:
-                service = read_service(document)
-            except (KeyError, TypeError, AttributeError):
-                findings.append(odd(path))
+            if document.get("publisher") != policy.publisher:
+                key = str(document.get("service"))
+                whose = Taken(path, key if path == service_path(policy.output, key) else "")
+                taken.update(dict.fromkeys(_routes(document), whose))
                 continue
-            if service_path(policy.output, service.key) == path:
+            if wrong := misfits(path, document, "service", self.schema_of):
+                findings.extend(wrong)
+                continue
+            service = read_service(document)
+            if path == (right := service_path(policy.output, service.key)):
                 services[service.key] = service
-        return Config(clusters, services), tuple(findings)
+            else:
+                findings.append(misnamed(path, "/service", right))
+        return Config(clusters, services, taken), tuple(findings)
 
     def write(
         self, desired: Desired, current: Config, tree: ConfigTree, policy: Policy
@@ -136,17 +162,17 @@ class Native:
         }
         files |= {cluster_path(output, name): None for name in current.clusters.keys() - config.clusters.keys()}
         files |= {service_path(output, key): None for key in current.services.keys() - config.services.keys()}
-        findings = []
+        findings: list[Finding] = []
         for path in sorted(files.keys() & tree.keys() - ours):
             del files[path]
-            findings.append(_not_ours(path, tree[path], policy.publisher))
+            findings.extend(not_ours(path, tree[path], policy.publisher))
         return files, tuple(findings)
 
 
 def _documents(
     tree: ConfigTree, policy: Policy, folder: str, findings: list[Finding]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give the documents in a folder that name this publisher."""
+    """Give the documents in a folder, whosever they are."""
     prefix = f"{policy.output}/{folder}/"
     for path, data in sorted(tree.items()):
         if path.startswith(prefix) and path.endswith(".json"):
@@ -157,10 +183,26 @@ def _documents(
                     Finding(path, f"line {error.line}", "unreadable", str(error), "mend or remove the file")
                 )
                 continue
-            if not isinstance(document, Mapping):
-                findings.append(odd(path))
-            elif document.get("publisher") == policy.publisher:
+            if isinstance(document, Mapping):
                 yield path, document
+            else:
+                findings.append(odd(path))
+
+
+def _routes(document: Mapping[str, Any]) -> Iterator[Route]:
+    """Give the routes in a service file that is not ours, and so may be anything."""
+    entries = document.get("routes")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, Mapping):
+            host, path = entry.get("host", ""), entry.get("path")
+            if isinstance(host, str) and isinstance(path, str):
+                yield Route(host, path)
+
+
+def misfits(path: str, document: Any, name: str, schema_of: SchemaOf | None) -> tuple[Finding, ...]:
+    """Say what is wrong with a file of ours that somebody has changed."""
+    wrong = schema_of(name).findings(document, path) if schema_of else ()
+    return tuple(replace(finding, hint=finding.hint or "mend or remove the file") for finding in wrong)
 
 
 def odd(path: str) -> Finding:
@@ -168,16 +210,25 @@ def odd(path: str) -> Finding:
     return Finding(path, "", "unreadable", "not laid out as a generated file", "mend or remove the file")
 
 
-def _not_ours(path: str, data: bytes, publisher: str) -> Finding:
+def misnamed(path: str, pointer: str, right: str) -> Finding:
+    """Report a file whose name is not the one that its content asks for."""
+    return Finding(
+        path, pointer, "file-name", "the name in the file and the name of the file differ", f"rename to {right}"
+    )
+
+
+def not_ours(path: str, data: bytes, publisher: str) -> Iterator[Finding]:
+    """Report a file that stands where ours would; one that cannot be read is reported already."""
     try:
         owner = load_json(data).get("publisher")
     except (ParseError, AttributeError):
-        owner = None
-    whose = f"publisher {owner!r}" if owner else "no publisher"
-    return Finding(
-        path,
-        "",
-        "not-ours",
-        f"the file belongs to {whose}, not to {publisher!r}; it is left as it is",
-        f'remove it, or give it "publisher": "{publisher}"',
-    )
+        return
+    if owner != publisher:
+        whose = f"publisher {owner!r}" if owner else "no publisher"
+        yield Finding(
+            path,
+            "",
+            "not-ours",
+            f"the file belongs to {whose}, not to {publisher!r}; it is left as it is",
+            f'remove it, or give it "publisher": "{publisher}"',
+        )

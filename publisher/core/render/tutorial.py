@@ -13,8 +13,17 @@ from publisher.core.canonical import ParseError, dump_json, load_json
 from publisher.core.config import ClusterConfig, Config, ConfigTree, ServiceConfig, targets
 from publisher.core.model import Finding, ServiceKey
 from publisher.core.policy import Policy
-from publisher.core.render.native import cluster_document, odd, read_cluster, read_service, service_document
+from publisher.core.render.native import (
+    cluster_document,
+    misfits,
+    not_ours,
+    odd,
+    read_cluster,
+    read_service,
+    service_document,
+)
 from publisher.core.resolve import Desired
+from publisher.core.validate import SchemaOf
 
 ROUTER = "config/router.json"
 BALANCER = "config/balancer.json"
@@ -34,24 +43,32 @@ def short_name(key: str) -> str:
 class Tutorial:
     """Reads and writes the tutorial layout."""
 
+    whole = True
+
+    def __init__(self, schema_of: SchemaOf | None = None) -> None:
+        self.schema_of = schema_of
+
     def read(self, tree: ConfigTree, policy: Policy) -> tuple[Config, tuple[Finding, ...]]:
         """Read what we have published from our own file."""
         path = owner_path(policy.output, policy.publisher)
         findings: list[Finding] = []
         document = _load(path, tree, findings)
-        try:
-            clusters = {name: read_cluster(item) for name, item in document.get("clusters", {}).items()}
-            services = {ServiceKey(key): read_service(item) for key, item in document.get("services", {}).items()}
-        except (KeyError, TypeError, AttributeError):
-            findings.append(odd(path))
+        if path in tree and not findings:
+            findings.extend(not_ours(path, tree[path], policy.publisher))
+            findings.extend(misfits(path, document, "publishers", self.schema_of))
+        if findings:
             return Config(), tuple(findings)
-        return Config(clusters, services), tuple(findings)
+        clusters = (read_cluster(item) for item in document.get("clusters", {}).values())
+        services = (read_service(item) for item in document.get("services", {}).values())
+        return Config({item.name: item for item in clusters}, {item.key: item for item in services}), ()
 
     def write(
         self, desired: Desired, current: Config, tree: ConfigTree, policy: Policy
     ) -> tuple[dict[str, bytes | None], tuple[Finding, ...]]:
         """Write our entries into the shared files, keep everybody else's."""
         findings: list[Finding] = []
+        if self.read(tree, policy)[1]:  # nobody can tell any more which entries are ours
+            return {}, ()
         router_path, balancer_path = f"{policy.output}/{ROUTER}", f"{policy.output}/{BALANCER}"
         own_path = owner_path(policy.output, policy.publisher)
         router = _load(router_path, tree, findings)

@@ -11,7 +11,8 @@ from publisher.core import labels
 from publisher.core.config import Config, Part, shared_part
 from publisher.core.model import Cluster, Finding, Port, Route, Service, ServiceKey, Unknown
 from publisher.core.policy import Policy, ServicePolicy
-from publisher.core.routes import Claim, RouteError, expand, granted, winners
+from publisher.core.redact import redact
+from publisher.core.routes import RouteError, expand, granted
 from publisher.core.select.clusters import SelectedCluster
 
 DEFAULT_WEIGHT = 100
@@ -26,8 +27,11 @@ class SelectedService:
     excluded: Mapping[str, str]
     """Why each other cluster has no part in it."""
     routes: tuple[Route, ...] = ()
+    """What it asks for; another service may get it."""
     from_annotations: bool = False
     """The routes come from annotations, so that an unknown cluster may have more."""
+    created: str = ""
+    """creationTimestamp of the oldest Service that has a part."""
     refused: bool = False
     """Something about it is wrong: what is published stays as it is."""
 
@@ -58,7 +62,7 @@ def select_services(
         if key in current.services or _namespace_counts(key, policy)
     }
     findings = list(_unmet(policy, verdicts, clusters))
-    return _route(verdicts, policy, current, findings), tuple(findings)
+    return {key: _route(key, verdict, policy, current, findings) for key, verdict in verdicts.items()}, tuple(findings)
 
 
 def _namespace_counts(key: ServiceKey, policy: Policy) -> bool:
@@ -182,82 +186,49 @@ def _unmet(
 
 
 def _route(
-    verdicts: Mapping[ServiceKey, _Verdict], policy: Policy, current: Config, findings: list[Finding]
-) -> dict[ServiceKey, SelectedService]:
-    """Give every service its routes, settle which service gets a route that several ask for."""
-    asked: dict[ServiceKey, tuple[Route, ...]] = {}
-    claims: dict[Route, list[Claim]] = {}
-    refused: set[ServiceKey] = set()
-    tenants: set[ServiceKey] = set()
-    for key, verdict in verdicts.items():
-        own = policy.services.get(key)
-        if own is None or not (own.routes or own.hosts):
-            tenants.add(key)
-            routes = _annotated_routes(key, verdict, policy, findings)
-            if routes and any(isinstance(part, Unknown) for part in verdict.parts.values()):
-                routes = tuple(sorted({*routes, *_published_routes(key, current)}))
-        else:
-            routes = expand(own.routes, own.hosts) if verdict.members else ()
-        if verdict.problems and routes:
-            refused.add(key)
-            findings.extend(
-                _service_finding(
-                    key,
-                    own,
-                    "port",
-                    problem,
-                    f"set the port in publisher.yaml or the annotation {policy.annotation_prefix}port",
-                )
-                for problem in verdict.problems
-            )
-        asked[key] = routes
-        published = _published_routes(key, current)
-        created = min((service.created for service in verdict.members), default="")
-        for route in routes:
-            claims.setdefault(route, []).append(Claim(key in tenants, route not in published, created, key))
-    won = winners(claims)
-    services = {}
-    for key, verdict in verdicts.items():
-        kept = tuple(route for route in asked[key] if won[route].service == key)
-        findings.extend(
-            _service_finding(
-                key,
-                policy.services.get(key),
-                "route-conflict",
-                f"route {route} belongs to {won[route].service}",
-                "give one of the two another route",
-            )
-            for route in asked[key]
-            if route not in kept
-        )
-        if asked[key] and not kept:
-            refused.add(key)
-        services[key] = SelectedService(key, verdict.parts, verdict.excluded, kept, key in tenants, key in refused)
-    return services
+    key: ServiceKey, verdict: _Verdict, policy: Policy, current: Config, findings: list[Finding]
+) -> SelectedService:
+    """Give a service the routes that it asks for."""
+    own = policy.services.get(key)
+    tenant = own is None or not (own.routes or own.hosts)
+    if own is not None and not tenant:
+        routes = expand(own.routes, own.hosts) if verdict.members else ()
+    else:
+        routes, wrong = _annotated_routes(key, verdict, policy, findings)
+        if (wrong or any(isinstance(part, Unknown) for part in verdict.parts.values())) and key in current.services:
+            routes = tuple(sorted({*routes, *(entry.route for entry in current.services[key].routes)}))
+    refused = bool(verdict.problems and routes)
+    hint = f"set the port in publisher.yaml or the annotation {policy.annotation_prefix}port"
+    findings += [service_finding(key, own, "port", problem, hint) for problem in verdict.problems if refused]
+    created = min((service.created for service in verdict.members), default="")
+    return SelectedService(key, verdict.parts, verdict.excluded, routes, tenant, created, refused)
 
 
-def _published_routes(key: ServiceKey, current: Config) -> tuple[Route, ...]:
-    return tuple(entry.route for entry in current.services[key].routes) if key in current.services else ()
+def _annotated_routes(
+    key: ServiceKey, verdict: _Verdict, policy: Policy, findings: list[Finding]
+) -> tuple[tuple[Route, ...], bool]:
+    """Join the routes that the Services of all clusters claim by annotation and may claim.
 
-
-def _annotated_routes(key: ServiceKey, verdict: _Verdict, policy: Policy, findings: list[Finding]) -> tuple[Route, ...]:
-    """Join the routes that the Services of all clusters claim by annotation and may claim."""
+    Also tells whether an annotation cannot be read, so that nobody knows what else it would claim.
+    """
     namespace = key.split("/")[0]
     found = set()
+    wrong = False
     for service in verdict.members:
         texts = _words(service.annotations.get("routes", ""))
         hosts = _words(service.annotations.get("hosts", ""))
         try:
             routes = expand(texts, hosts)
         except RouteError as error:
-            findings.append(_service_finding(key, None, "route", f"annotation routes or hosts: {error}", "mend it"))
+            findings.append(service_finding(key, None, "route", f"annotation routes or hosts: {error}", "mend it"))
+            wrong = True
             continue
         for route in routes:
             if granted(route, namespace, policy.grants):
                 found.add(route)
             else:
                 findings.append(
-                    _service_finding(
+                    service_finding(
                         key,
                         None,
                         "route-not-granted",
@@ -265,13 +236,13 @@ def _annotated_routes(key: ServiceKey, verdict: _Verdict, policy: Policy, findin
                         "add it to grants in publisher.yaml, or to services there",
                     )
                 )
-    return tuple(sorted(found))
+    return tuple(sorted(found)), wrong
 
 
 def _words(text: str) -> list[str]:
     return [word for word in re.split(r"[\s,]+", text) if word]
 
 
-def _service_finding(key: ServiceKey, own: ServicePolicy | None, rule: str, message: str, hint: str) -> Finding:
+def service_finding(key: ServiceKey, own: ServicePolicy | None, rule: str, message: str, hint: str) -> Finding:
     """Make a finding: an error where publisher.yaml names the service, a warning where only a tenant does."""
-    return Finding(f"service {key}", "", rule, message, hint, "warning" if own is None else "error")
+    return Finding(f"service {key}", "", rule, redact(message, 500), hint, "warning" if own is None else "error")
