@@ -153,6 +153,33 @@ def test_a_worktree(world: Any) -> None:
     assert not world.leftovers(home)
 
 
+@pytest.mark.parametrize("recurse", ["true", "false"])
+def test_a_submodule(world: Any, recurse: str) -> None:
+    """What is in a submodule is somebody else's: it is neither fetched nor checked out nor pushed."""
+    repo = world.checkout()
+    module = world.bare("module.git")
+    allowed = ("-c", "protocol.file.allow=always")
+    sub = world.folder / "sub"
+    world.git("init", "--quiet", str(sub), at=world.folder)
+    world.commit(sub, {"plugin.js": "1"})
+    world.git("push", "--quiet", str(module), "main", at=sub)
+    world.git(*allowed, "submodule", "--quiet", "add", str(module), "pipy/plugins", at=repo)
+    world.commit(repo, {})
+    world.git("push", "--quiet", at=repo)
+    newer = world.commit(sub, {"plugin.js": "2"})
+    world.checkout("other")
+    world.git("update-index", "--cacheinfo", f"160000,{newer},pipy/plugins", at=world.folder / "other")
+    world.git("commit", "--quiet", "-m", "newer plugins", at=world.folder / "other")
+    world.git("push", "--quiet", at=world.folder / "other")
+    module.rename(world.folder / "away.git")
+    for name in ("submodule.recurse", "fetch.recurseSubmodules"):
+        world.git("config", name, recurse, at=repo)
+    assert world.publish(repo).commit == world.head() == world.head(repo)
+    assert world.changed() == {world.cluster, world.service}
+    assert (repo / "pipy/plugins/plugin.js").read_text() == "1"
+    assert world.publish(repo, "node1", "node2").commit == world.head() == world.head(repo)
+
+
 def test_sha256(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repository with the newer kind of ids works."""
     repo = world.folder / "new"
@@ -497,7 +524,6 @@ CONFIGURED = {
     "push.gpgSign": "true",
     "push.followTags": "true",
     "push.default": "nothing",
-    "push.recurseSubmodules": "check",
     "pull.rebase": "true",
     "fetch.prune": "true",
     "fetch.recurseSubmodules": "true",

@@ -39,12 +39,11 @@ _MISLEADING = re.compile(
 # What people set for their own work: hooks, and pushes that take more along or want more than our one commit.
 _OURS = (
     "core.hooksPath=/dev/null",
-    "fetch.recurseSubmodules=false",
     "i18n.commitEncoding=UTF-8",
     "merge.verifySignatures=false",
     "push.followTags=false",
     "push.gpgSign=false",
-    "push.recurseSubmodules=no",
+    "submodule.recurse=false",
 )
 
 
