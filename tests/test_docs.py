@@ -41,6 +41,18 @@ def test_every_exit_code_is_listed(name: str) -> None:
     assert rows == ["0", "1", "2", "3", "4", "5", "130"]
 
 
+def test_the_architecture_names_what_is_there() -> None:
+    """Every `file` is in the package, and every `function` right behind one is in that file."""
+    text = (TOP / "docs/architecture.md").read_text()
+    named = re.findall(r"`([a-z_/]+\.py)`(?:\s+`([A-Za-z_.]+)`)?", text)
+    assert len(named) > 15
+    for file, function in named:
+        found = [path for path in (TOP / "publisher").rglob(Path(file).name) if path.as_posix().endswith(file)]
+        assert found, file
+        name = function.rpartition(".")[2]
+        assert not name or any(re.search(rf"(def|class) {name}\b", path.read_text()) for path in found), function
+
+
 def _rules() -> set[str]:
     """Find the rule of every finding that is made: the third argument, written out."""
     calls = [
