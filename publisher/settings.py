@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +24,8 @@ from publisher.core.policy import (
     ServicePolicy,
     ServiceSelect,
 )
-from publisher.core.routes import RouteError, parse_route
-from publisher.core.validate import from_pointer
+from publisher.core.routes import parse_route
+from publisher.core.validate import escape, from_pointer
 from publisher.errors import SettingsError
 from publisher.resources import schema
 
@@ -50,7 +50,7 @@ def check(data: bytes) -> tuple[Policy | None, tuple[Finding, ...]]:
         document = load_plain_yaml(data)
     except ParseError as error:
         return None, (Finding(FILE, f"line {error.line}", "unreadable", str(error), "mend the YAML"),)
-    if found := schema("publisher").findings(document, FILE) or tuple(_values(document)):
+    if found := schema("publisher").findings(document, FILE) + tuple(_values(document)):
         return None, with_lines(found, data)
     return _policy(document), ()
 
@@ -73,36 +73,45 @@ def with_lines(findings: Sequence[Finding], data: bytes) -> tuple[Finding, ...]:
     return tuple(finding for _, finding in sorted(placed))
 
 
-def _values(document: Mapping[str, Any]) -> Iterator[Finding]:
-    """Check what a JSON Schema cannot: label selectors, networks, routes."""
-    select = document.get("select", {})
-    selectors = {
-        "/karmada/clusters/labels": document.get("karmada", {}).get("clusters", {}).get("labels", ""),
-        "/select/services/labels": select.get("services", {}).get("labels", ""),
-        "/select/nodes/labels": select.get("nodes", {}).get("labels", ""),
-    }
-    for pointer, text in selectors.items():
-        yield from _wrong(pointer, "selector", labels.parse, text, labels.SelectorError)
-    for index, text in enumerate(document.get("allowedNetworks", [])):
-        yield from _wrong(f"/allowedNetworks/{index}", "network", ipaddress.ip_network, text, ValueError)
-    for key, item in document.get("services", {}).items():
-        pointer = f"/services/{key.replace('/', '~1')}"
-        for index, text in enumerate((item or {}).get("routes", [])):
-            yield from _wrong(f"{pointer}/routes/{index}", "route", parse_route, text, RouteError)
-        for index, text in enumerate((item or {}).get("hosts", [])):
-            yield from _wrong(f"{pointer}/hosts/{index}", "route", parse_route, f"{text}/", RouteError)
-    for number, grant in enumerate(document.get("grants", [])):
-        for index, text in enumerate(grant.get("paths", [])):
-            yield from _wrong(f"/grants/{number}/paths/{index}", "route", parse_route, text, RouteError)
+def _parse_host(text: str) -> object:
+    return parse_route(f"{text}/")
 
 
-def _wrong(
-    pointer: str, rule: str, parse: Callable[[str], object], text: str, error: type[ValueError]
-) -> Iterator[Finding]:
-    try:
-        parse(text)
-    except error as problem:
-        yield Finding(FILE, pointer, rule, str(problem))
+_VALUES: tuple[tuple[tuple[str, ...], str, Callable[[str], object]], ...] = (
+    (("karmada", "clusters", "labels"), "selector", labels.parse),
+    (("select", "services", "labels"), "selector", labels.parse),
+    (("select", "nodes", "labels"), "selector", labels.parse),
+    (("allowedNetworks", "*"), "network", ipaddress.ip_network),
+    (("services", "*", "routes", "*"), "route", parse_route),
+    (("services", "*", "hosts", "*"), "route", _parse_host),
+    (("grants", "*", "paths", "*"), "route", parse_route),
+)
+"""What a JSON Schema cannot check: where it stands (``*`` is any key or index), the rule, and what has to take it."""
+
+
+def _values(document: Any) -> Iterator[Finding]:
+    """Check these values, wherever the rest of the document is right enough to have them."""
+    for path, rule, parse in _VALUES:
+        for pointer, text in _texts_at(document, path):
+            try:
+                parse(text)
+            except ValueError as problem:
+                yield Finding(FILE, pointer, rule, str(problem))
+
+
+def _texts_at(value: Any, path: Sequence[str], pointer: str = "") -> Iterator[tuple[str, str]]:
+    """Give every text at a path, with its JSON pointer."""
+    if not path:
+        if isinstance(value, str):
+            yield pointer, value
+        return
+    items: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, Mapping):
+        items = value.items() if path[0] == "*" else ((path[0], value.get(path[0])),)
+    elif isinstance(value, list) and path[0] == "*":
+        items = enumerate(value)
+    for step, item in items:
+        yield from _texts_at(item, path[1:], f"{pointer}/{escape(step)}")
 
 
 def _policy(document: Mapping[str, Any]) -> Policy:
