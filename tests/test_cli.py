@@ -162,7 +162,7 @@ def test_explain_names_targets_and_reasons(world: World, capsys: pytest.CaptureF
 def test_all_mistakes_in_publisher_yaml_at_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """Each with its line and a hint, exit 2."""
     (world.repo / "publisher.yaml").write_text(
-        "publisher: edge\nkarmada: {acess: proxy}\nlayout: gatway\nallowedNetworks: [10/8x]\n"
+        "publisher: edge\nkarmada: {acess: proxy}\nlayout: gatway\nallowedNetworks: [10/x]\n"
     )
     capsys.readouterr()
     assert world.run("plan") == 2
@@ -170,7 +170,8 @@ def test_all_mistakes_in_publisher_yaml_at_once(world: World, capsys: pytest.Cap
         "error: publisher.yaml: line 2: karmada.acess: unknown key 'acess' (did you mean 'access'?) [unknown-key]",
         'error: publisher.yaml: line 3: layout: "gatway" is not one of native, tutorial '
         "(How the configuration is written.) [schema-enum]",
-        "error: publisher.yaml: line 4: allowedNetworks.0: '10/8x' does not appear to be an IPv4 or IPv6 network [network]",
+        "error: publisher.yaml: line 4: allowedNetworks.0: "
+        "'10/x' does not appear to be an IPv4 or IPv6 network [network]",
         "publisher: publisher.yaml: 3 things to mend",
     ]
 
