@@ -44,7 +44,8 @@ class Finding:
         """One line: place, severity, what, what to do."""
         place = f"{self.where}: {self.pointer}" if self.pointer else self.where
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{place}: {self.message}{hint} [{self.rule}]"
+        line = f"{place}: {self.message}{hint} [{self.rule}]"
+        return line if line.isprintable() else "".join(char if char.isprintable() else " " for char in line)
 
 
 class Address(NamedTuple):

@@ -162,12 +162,57 @@ def test_a_service_with_a_mistake_keeps_its_routes(fleets: ModuleType, fleet: An
     assert {item.rule for item in outcome.plan.findings} == {"port", "route-conflict"}
 
 
+def test_a_conflict_that_stands_in_the_tree_is_not_settled_blindly(fleets: ModuleType) -> None:
+    """Two published services of clusters that cannot be read keep the one route that both have, and it is told."""
+    fleet: Any = fleets.Fleet()
+    fleet.settings |= {"grants": [{"namespaces": ["*"]}], "services": {}}
+    for number, key in enumerate((FIRST, SECOND)):
+        fleet.clusters[f"member{number}"] = fleets.ClusterModel(nodes={"n1": fleets.NodeModel(fleet.address())})
+        add(fleets, fleet, key, f"/{number}", "1", f"member{number}")
+    tree = fleets.publish(fleet)
+    path = fleets.service_file(SECOND)
+    tree[path] = tree[path].replace(b"/1", b"/0")
+    for cluster in fleet.clusters.values():
+        cluster.unknown = set(fleets.KINDS)
+    outcome = fleets.build(fleet, tree)
+    assert outcome.plan.files == ()
+    assert told(outcome) == [(f"service {SECOND}", f"route /0 belongs to {FIRST}")]
+
+
+def test_a_service_with_a_mistake_leaves_a_cluster_that_is_gone(fleets: ModuleType, fleet: Any) -> None:
+    """The cluster's file goes, and nothing may name it any more."""
+    fleet.clusters["member2"] = fleets.ClusterModel(nodes={"n1": fleets.NodeModel("10.0.0.2")})
+    service = add(fleets, fleet, FIRST, "/x", "1")
+    add(fleets, fleet, FIRST, "/x", "1", "member2")
+    tree = fleets.publish(fleet)
+    service.more_ports = (("admin", 81, 32000, "TCP"),)
+    del fleet.clusters["member2"]
+    outcome = fleets.build(fleet, tree)
+    assert owners(fleets, fleet, fleets.applied(tree, outcome)) == {"/x": FIRST}
+    assert outcome.desired.config.services[FIRST].parts.keys() == {"member1"}
+    assert [item.rule for item in outcome.plan.findings] == ["port"]
+
+
 def test_hosts_keep_routes_apart(fleets: ModuleType, fleet: Any) -> None:
     """One path on two hosts is two routes, and so is one on any host."""
     add(fleets, fleet, FIRST, "a.com/x /x", "2")
     add(fleets, fleet, SECOND, "b.com/x *.a.com/x A.com/x", "1")
     outcome = fleets.build(fleet, {})
     assert told(outcome) == [(f"service {FIRST}", f"route a.com/x belongs to {SECOND}")]
+
+
+def test_a_published_route_that_a_person_writes_elsewhere_too(fleets: ModuleType) -> None:
+    """Ours stays while both have it; a person decides, and is told so."""
+    fleet: Any = fleets.Fleet()
+    fleet.settings["services"] = {FIRST: {"routes": ["/x"]}}
+    fleet.clusters["member1"] = fleets.ClusterModel(nodes={"n1": fleets.NodeModel("10.0.0.1")})
+    add(fleets, fleet, FIRST, "", "1")
+    tree = fleets.publish(fleet)
+    path = "pipy/config/services/by-hand.json"
+    tree[path] = json.dumps({"service": "by/hand", "routes": [{"path": "/x", "port": "http"}], "clusters": {}}).encode()
+    outcome = fleets.build(fleet, tree)
+    assert outcome.plan.files == ()
+    assert told(outcome) == [(f"service {FIRST}", f"route /x stands in {path}, which is not ours")]
 
 
 def test_a_route_in_a_file_of_somebody_else(fleets: ModuleType, fleet: Any) -> None:

@@ -208,7 +208,7 @@ ENTRY = st.lists(st.from_regex(r"[a-z]{1,6}:[1-9][0-9]{1,3}", fullmatch=True), m
     seed=st.integers(0, 2**32),
     steps=st.lists(st.integers(0, 2**16), max_size=6),
     routes=st.dictionaries(st.from_regex(r"[a-z]{0,3}/[a-z*]{0,6}", fullmatch=True), st.text(min_size=1), max_size=4),
-    services=st.dictionaries(st.text(max_size=8), ENTRY, max_size=4),
+    services=st.dictionaries(st.text(max_size=8).map(lambda name: f"{name}!"), ENTRY, max_size=4),
     rest=st.dictionaries(st.text(max_size=6), JSON, max_size=3),
 )
 def test_entries_of_others_stay_as_they_are(

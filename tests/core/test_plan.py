@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -135,6 +136,22 @@ def test_digests_tell_plans_apart(fleets: ModuleType, seed: int, one: list[int],
             fleets.step(fleet, number)
         plans.append(fleets.build(fleet, tree).plan)
     assert (plans[0].digest == plans[1].digest) == (plans[0].files == plans[1].files)
+
+
+def test_digests_look_at_path_action_and_content(fleets: ModuleType) -> None:
+    """And at nothing else of a plan."""
+    plan = fleets.build(small(fleets), {}).plan
+    file = plan.files[0]
+    others = [
+        replace(file, path="pipy/config/clusters/other.json"),
+        replace(file, action="change"),
+        replace(file, content=b"{}"),
+        replace(file, action="delete", content=None),
+    ]
+    digests = {replace(plan, files=(item,)).digest for item in [file, *others]}
+    assert len(digests) == 5
+    assert replace(plan, files=()).digest not in digests
+    assert replace(plan, findings=(), services=(), unknown=(), snapshot="other").digest == plan.digest
 
 
 def small(fleets: ModuleType) -> Any:

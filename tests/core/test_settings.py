@@ -127,6 +127,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("grants:\n  - namespaces: [a]\n  - {namespaces: [b], host: []}", 4, "did you mean 'hosts'?"),
     ('"²": 1', 2, "unknown key '²'"),
     ('"1": 1', 2, "unknown key '1'"),
+    ('"a\\nb\\u2028": 1', 2, "unknown key 'a\\nb\\u2028'"),
     ("karmada: {}\n1: 1", 3, "1 is not text"),
     ("karmada: {}\n2024-01-01: 1", 3, "2024-01-01 is not text"),
     ("services:\n  default/flask:\n    weights:\n      123: 1", 5, "123 is not text"),
