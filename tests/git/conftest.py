@@ -45,6 +45,8 @@ class World:
     settings = SETTINGS
     cluster = "pipy/config/clusters/member1.json"
     service = "pipy/config/services/default.flask.json"
+    first = "update member1, default/flask"
+    """Subject of the commit that publishes both."""
 
     def git(self, *arguments: str, at: Path | None = None, stdin: str = "") -> str:
         """Ask git in the remote, or elsewhere."""
@@ -240,11 +242,13 @@ def child(world: World) -> Callable[..., subprocess.Popen[str]]:
 
 @pytest.fixture
 def gone() -> Callable[[str], None]:
-    """Wait until no process has a text on its command line."""
+    """Wait for the processes with a text on their command line to end, which takes no time once they are told."""
 
     def wait(text: str) -> None:
+        deadline = time.monotonic() + 20
         while subprocess.run(["pgrep", "-f", text], capture_output=True, check=False).stdout:
-            time.sleep(0.02)  # the test's own time-out ends this
+            assert time.monotonic() < deadline, f"still there: {text}"
+            time.sleep(0.02)
 
     return wait
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ def test_first_publish(world: Any) -> None:
     assert world.state(repo)["status"] == ""
     assert (repo / world.cluster).read_text() == world.git("show", f"main:{world.cluster}") + "\n"
     assert not world.leftovers(repo)
+    assert not (repo / ".git/FETCH_HEAD").exists(), "this is for the fetches of people"
 
 
 def test_message_author_and_trailers(world: Any) -> None:
@@ -122,8 +122,11 @@ def test_behind_the_remote(world: Any) -> None:
     """Commits of others come along with ours."""
     repo = world.checkout()
     theirs = world.other({"theirs.txt": "theirs\n"})
+    world.git("tag", "-a", "-m", "theirs", "v1", at=world.folder / "other")
+    world.git("push", "--quiet", "origin", "v1", at=world.folder / "other")
     made = world.publish(repo).commit
     assert made == world.head(repo) == world.head()
+    assert world.git("tag", at=repo) == "", "only what is needed"
     assert world.head(repo, "main~") == theirs
     assert (repo / "theirs.txt").read_text() == "theirs\n"
     assert world.state(repo)["status"] == ""
@@ -136,7 +139,7 @@ def test_a_shallow_or_partial_clone(world: Any, depth: str) -> None:
     repo = world.checkout("repo", depth)
     world.other({"theirs.txt": "theirs\n"})
     assert world.publish(repo).commit == world.head() == world.head(repo)
-    assert world.linear() == ["set up", "the other side's change", "update member1, default/flask"]
+    assert world.linear() == ["set up", "the other side's change", world.first]
 
 
 def test_a_worktree(world: Any) -> None:
@@ -570,6 +573,9 @@ def test_the_user_s_configuration(world: Any, monkeypatch: pytest.MonkeyPatch) -
     names = ("pre-commit", "commit-msg", "pre-push", "post-merge", "reference-transaction", "post-index-change")
     for name in names:
         world.hook(repo, name, FAILING)
+    (repo / "README.md").write_text("staged\n")
+    world.git("add", "README.md", at=repo)
+    (repo / "README.md").write_text("edited\n")
     for key, value in CONFIGURED.items():
         world.git("config", key, value, at=repo)
     file = world.folder / "gitconfig"
@@ -585,7 +591,20 @@ def test_the_user_s_configuration(world: Any, monkeypatch: pytest.MonkeyPatch) -
         assert world.changed() == {world.cluster} | ({world.service} if len(world.linear()) == 3 else set())
         assert world.git("for-each-ref", "--format=%(refname)") == "refs/heads/main"
         assert "encoding" not in world.git("cat-file", "commit", "main")
+        with monkeypatch.context() as plain:
+            plain.setenv("GIT_CONFIG_PARAMETERS", "'core.hooksPath=/dev/null' 'status.showUntrackedFiles=all'")
+            assert world.git("status", "--porcelain", "--no-branch", at=repo) == "MM README.md"
     assert not world.leftovers(repo)
+
+
+def test_filters(world: Any) -> None:
+    """What a filter makes of people's files it does not make of ours."""
+    repo = world.checkout()
+    (repo / ".git/info").mkdir()
+    (repo / ".git/info/attributes").write_text("* filter=shout\n")
+    world.git("config", "filter.shout.clean", "tr a-z A-Z", at=repo)
+    world.publish(repo)
+    assert '"cluster": "member1"' in world.git("show", f"main:{world.cluster}")
 
 
 def test_line_ends_of_the_work_tree(world: Any) -> None:
@@ -599,26 +618,3 @@ def test_line_ends_of_the_work_tree(world: Any) -> None:
     assert world.state(repo)["status"] == ""
     assert b"\r\n" in (repo / "publisher.yaml").read_bytes()
     assert world.publish(repo).commit == ""
-
-
-def test_an_interrupt_while_the_checkout_follows(world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGINT comes while files and branch move: it waits until they have."""
-    repo = world.checkout()
-    (tmp_path / "bin").mkdir()
-    script = f"""#!/bin/sh
-case "$*" in *" merge "*) kill -INT {os.getpid()};; esac
-PATH="{os.environ["PATH"]}"
-exec git "$@"
-"""
-    (tmp_path / "bin/git").write_text(script)
-    (tmp_path / "bin/git").chmod(0o755)
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            world.publish(repo)
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    assert world.head(repo) == world.head()
-    assert world.state(repo)["status"] == ""
-    assert world.linear() == ["set up", "update member1, default/flask"]

@@ -38,6 +38,13 @@ def test_it_is_used_again(world: Any, clone: Path) -> None:
     assert world.leftovers(clone) == []
 
 
+def test_it_knows_what_it_has_published(world: Any, clone: Path) -> None:
+    """The next plan of one and the same run builds on our commit."""
+    repo = world.open(world.remote.as_uri())
+    made = repo.publish(repo.newest("main"), {"x": b"x"}, "x\n", "A <a@example.com>", "main")
+    assert repo.newest("main") == made == world.head()
+
+
 def test_it_is_for_its_owner_only(world: Any, clone: Path) -> None:
     """Nobody else looks into the folder."""
     assert clone.parent.stat().st_mode & 0o077 == 0
@@ -87,7 +94,7 @@ def test_a_damaged_one_is_made_anew(world: Any, clone: Path, how: str) -> None:
     world.other({"theirs.txt": "theirs\n"})
     made = world.publish(world.remote.as_uri(), "node1", "node2").commit
     assert made == world.head()
-    assert world.linear()[-2:] == ["the other side's change", "member1: add node2"]
+    assert world.linear()[:-1] == ["set up", world.first, "the other side's change"]
     world.git("fsck", at=next(clone.parent.glob("*.git")))
     assert {path.suffix for path in clone.parent.iterdir()} == {".git", ".lock"}
 
@@ -104,6 +111,14 @@ def test_a_single_file_that_is_lost(world: Any, clone: Path, gone: str) -> None:
         subprocess.run(["git", f"--git-dir={clone}", "unpack-objects", "-q"], input=data, check=True)
     (clone / "objects" / sha[:2] / sha[2:]).unlink()
     assert world.publish(world.remote.as_uri(), "node1", "node2").commit == world.head()
+
+
+def test_what_a_killed_run_left(world: Any, clone: Path) -> None:
+    """A clone that was never finished is no hindrance."""
+    clone.rename(clone.with_suffix(".new"))
+    damage(clone.with_suffix(".new"), "no config")
+    assert world.publish(world.remote.as_uri(), "node2").commit == world.head()
+    assert {path.suffix for path in clone.parent.iterdir()} == {".git", ".lock"}
 
 
 def test_a_damaged_one_stays_while_the_remote_is_away(world: Any, clone: Path, typed: Any) -> None:
@@ -137,17 +152,19 @@ def test_history_forced(world: Any, clone: Path) -> None:
     world.git("commit", "--quiet", "--amend", "-m", "another beginning", at=seed)
     world.git("push", "--quiet", "--force", at=seed)
     assert world.publish(world.remote.as_uri()).commit == world.head()
-    assert world.linear() == ["another beginning", "update member1, default/flask"]
+    assert world.linear() == ["another beginning", world.first]
 
 
 def test_branches_come_and_go(world: Any, clone: Path) -> None:
     """A branch that is deleted is gone here too, also where another one takes its place as a folder."""
+    identity = clone.stat().st_ino
     seed = world.checkout("seed")
     world.git("push", "--quiet", "origin", "main:refs/heads/env", at=seed)
     world.publish(world.remote.as_uri(), "node2")
     world.git("push", "--quiet", "origin", ":refs/heads/env", at=seed)
     world.git("push", "--quiet", "origin", "main:refs/heads/env/prod", at=seed)
     world.publish(world.remote.as_uri(), "node1", "node2")
+    assert clone.stat().st_ino == identity
     found = world.git(f"--git-dir={clone}", "for-each-ref", "--format=%(refname)").split()
     assert found == ["refs/heads/env/prod", "refs/heads/main", "refs/publisher/head"]
 
@@ -252,7 +269,7 @@ def test_two_wait_for_each_other(world: Any, cache: Path) -> None:
         process.stderr.close()
         assert process.wait() == 0
     assert sum("nothing to do" in text for text in told) == 3
-    assert world.linear() == ["set up", "update member1, default/flask"]
+    assert world.linear() == ["set up", world.first]
     assert len(list(cache.glob("*.git"))) == 1
 
 
@@ -267,7 +284,7 @@ def test_who_holds_it_is_waited_for(world: Any, child: Any) -> None:
     del first
     assert process.communicate()
     assert process.returncode == 0
-    assert world.linear() == ["set up", "first", "update member1, default/flask"]
+    assert world.linear() == ["set up", "first", world.first]
 
 
 # where it is

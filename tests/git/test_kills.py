@@ -19,8 +19,8 @@ import pytest
 from publisher.cli import main
 from publisher.demo.fleet import Fleet
 from publisher.demo.server import FleetServer
+from publisher.edge.git.run import GitRunner
 
-LINES = ["set up", "update member1, default/flask"]
 WRAPPER = """#!/bin/sh
 read done <"$KILL_COUNT"
 done=$((done + 1))
@@ -111,12 +111,19 @@ class Victim:
         return main(self.arguments(target))
 
 
+def command(world: Any, script: str) -> Path:
+    """Lay down a git that does something else first, and give its folder."""
+    folder = world.folder / "bin"
+    folder.mkdir()
+    (folder / "git").write_text(script)
+    (folder / "git").chmod(0o755)
+    return folder
+
+
 @pytest.fixture
 def victims(world: Any, zygote: subprocess.Popen[str], kubeconfig: Path) -> Iterator[Iterator[Victim]]:
     """Give a fresh victim as often as asked."""
-    (world.folder / "bin").mkdir()
-    (world.folder / "bin/git").write_text(WRAPPER)
-    (world.folder / "bin/git").chmod(0o755)
+    command(world, WRAPPER)
     world.other({"publisher.yaml": world.settings + "allowedNetworks: [127.1.0.0/16]\n"}, "set up")
     world.git("update-ref", "refs/heads/main", world.git("commit-tree", "-m", "set up", "main^{tree}"))
     return (Victim(world, zygote, kubeconfig, number) for number in itertools.count(1))
@@ -135,7 +142,7 @@ def test_a_checkout(world: Any, victims: Iterator[Victim], name: str, when: str)
         before = world.state(repo)
         code = victim.run(repo, f"{number}-{when}", name)
         if int(victim.count.read_text()) < number:  # it has run to its end
-            assert (code, world.linear(remote)) == (0, LINES)
+            assert (code, world.linear(remote)) == (0, ["set up", world.first])
             break
         assert code == CODES[name], number
         assert world.leftovers(repo) == []
@@ -146,8 +153,10 @@ def test_a_checkout(world: Any, victims: Iterator[Victim], name: str, when: str)
             assert after["status"] == ""
             assert {*after["files"]} == {*before["files"], world.cluster, world.service}
         assert victim.again(repo) == 0
-        assert world.linear(remote) == LINES
-        assert world.linear(repo) in ([LINES, LINES[:1]] if after == before else [LINES])
+        assert world.linear(remote) == ["set up", world.first]
+        assert world.linear(repo) in (
+            [["set up", world.first], ["set up"]] if after == before else [["set up", world.first]]
+        )
         assert world.git("status", "--porcelain", at=repo) == ""
         assert world.leftovers(repo) == []
     assert number > 20, "git commands of one run"
@@ -163,15 +172,45 @@ def test_a_url(world: Any, victims: Iterator[Victim], when: str, monkeypatch: py
         url = victim.remote.as_uri()
         code = victim.run(url, f"{number}-{when}", "KILL")
         if int(victim.count.read_text()) < number:
-            assert (code, world.linear(victim.remote)) == (0, LINES)
+            assert (code, world.linear(victim.remote)) == (0, ["set up", world.first])
             break
         assert code == CODES["KILL"]
-        assert world.linear(victim.remote) in (LINES, LINES[:1])
+        assert world.linear(victim.remote) in (["set up", world.first], ["set up"])
         monkeypatch.setenv("XDG_CACHE_HOME", str(victim.cache))
         assert victim.again(url) == 0
-        assert world.linear(victim.remote) == LINES
+        assert world.linear(victim.remote) == ["set up", world.first]
         assert {path.suffix for path in (victim.cache / "publisher").iterdir()} == {".git", ".lock"}
     assert number > 12, "git commands of one run"
+
+
+def test_an_interrupt_while_the_checkout_follows(world: Any, child: Any) -> None:
+    """A signal that comes while files and branch move waits until they have."""
+    repo = world.checkout()
+    script = f"""#!/bin/sh
+case "$*" in *" merge "*) kill -INT $PPID; sleep 0.6;; esac
+PATH="{os.environ["PATH"]}"
+exec git "$@"
+"""
+    process = child(repo, PATH=f"{command(world, script)}:{os.environ['PATH']}")
+    err = process.communicate()[1]
+    assert (process.returncode, "Traceback" in err) == (130, False)
+    assert world.head(repo) == world.head()
+    assert world.git("status", "--porcelain", at=repo) == ""
+    assert world.linear() == ["set up", world.first]
+
+
+def test_git_is_waited_for(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt leaves no git behind that is still at work: it has its time to tidy up."""
+    script = f"""#!/bin/sh
+trap 'sleep 0.6; echo tidied >"{world.folder}/told"; exit 1' TERM
+sleep 0.5 # until we are waited for
+kill -INT {os.getpid()}
+i=0; while [ $i -lt 600 ]; do sleep 0.05; i=$((i+1)); done # not for ever, should nobody end us
+"""
+    monkeypatch.setenv("PATH", f"{command(world, script)}:{os.environ['PATH']}")
+    with pytest.raises(KeyboardInterrupt):
+        GitRunner(world.folder).attempt("status")
+    assert (world.folder / "told").read_text() == "tidied\n"
 
 
 def test_an_interrupt_while_the_network_hangs(http: Any, child: Any, gone: Any) -> None:
@@ -186,7 +225,7 @@ def test_an_interrupt_while_the_network_hangs(http: Any, child: Any, gone: Any) 
     process = child(http.url)
     assert hanging.wait(60)
     process.send_signal(signal.SIGINT)
-    err = process.communicate()[1]
+    err = process.communicate(timeout=20)[1]  # git itself would give up after 30 s
     assert (process.returncode, "Traceback" in err) == (130, False)
     gone(http.place)
     release.set()

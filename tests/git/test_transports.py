@@ -134,7 +134,7 @@ def test_http_faults(world: Any, http: Any, typed: Any, name: str, service: str,
     assert (world.head(), kind == "url" or world.state(repo)) == before
     http.fault = lambda request: False
     assert typed(repo).code == 0
-    assert world.linear() == ["set up", "update member1, default/flask"]
+    assert world.linear() == ["set up", world.first]
 
 
 @pytest.mark.parametrize("where", ["info/refs?service=git-upload-pack", "git-upload-pack", "git-receive-pack"])
@@ -153,7 +153,7 @@ def test_http_reset_in_the_middle(world: Any, http: Any, typed: Any, where: str)
     assert done.line.startswith("publisher: git push: " if "receive" in where else "publisher: git fetch: ")
     http.fault = lambda request: False
     assert typed(http.url).code == 0
-    assert world.linear() == ["set up", "update member1, default/flask"]
+    assert world.linear() == ["set up", world.first]
 
 
 def test_http_reset_after_the_server_took_the_push(world: Any, http: Any, typed: Any) -> None:
@@ -171,7 +171,7 @@ def test_http_reset_after_the_server_took_the_push(world: Any, http: Any, typed:
     del http.say
     done = typed(http.url)
     assert (done.code, "nothing to do" in done.out) == (0, True)
-    assert world.linear() == ["set up", "update member1, default/flask"]
+    assert world.linear() == ["set up", world.first]
 
 
 def test_a_remote_that_hangs_ends(
@@ -356,9 +356,15 @@ def test_ssh_command_of_the_configuration(world: Any, ssh: Ssh, monkeypatch: pyt
 def test_ssh_never_asks(world: Any, ssh: Ssh, typed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody says how to call ssh, it asks no questions: an unknown host ends in one line."""
     monkeypatch.delenv("GIT_SSH_COMMAND")
+    ask = ssh.folder / "ask"
+    ask.write_text(f"#!/bin/sh\ntouch '{ssh.folder}/asked'\n")
+    ask.chmod(0o755)
+    monkeypatch.setenv("SSH_ASKPASS", str(ask))
+    monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
     done = typed(ssh.url(world.remote))
     assert done.code == 1
     assert "Host key verification failed" in done.line
+    assert not (ssh.folder / "asked").exists()
 
 
 def test_ssh_wrong_key(world: Any, ssh: Ssh, typed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
