@@ -16,6 +16,7 @@ from publisher.cli import main, screen
 from publisher.cli.pipy import find_pipy, send_requests
 from publisher.demo.fleet import Fleet
 from publisher.demo.server import FleetServer
+from publisher.edge.files import write_file
 from publisher.errors import PublisherError
 
 SETTINGS = """\
@@ -74,8 +75,7 @@ class _Scene:
         for name in ("member1", "member2"):
             self.fleet.add_service(name, "default/flask", node_port=FLASK)
             self.fleet.add_service(name, "default/hello", node_port=HELLO, annotations=HELLO_ROUTE)
-        self.kubeconfig.touch(mode=0o600)
-        self.kubeconfig.write_text(json.dumps(self.server.kubeconfig(), indent=2))
+        write_file(self.kubeconfig, json.dumps(self.server.kubeconfig(), indent=2).encode(), 0o600)
         remote = self.folder / "config-repo.git"
         subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", str(remote)], check=True)
         subprocess.run(["git", "init", "--quiet", "-b", "main", str(self.repo)], check=True)

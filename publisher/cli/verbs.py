@@ -247,8 +247,6 @@ def demo(
 
 
 def _show(plan: Plan, format: Format, commit: str = "") -> None:
-    import json
-
     from publisher.cli import screen
     from publisher.core import report
 
@@ -256,12 +254,7 @@ def _show(plan: Plan, format: Format, commit: str = "") -> None:
         case Format.TEXT:
             screen.lines(report.text(plan))
         case Format.JSON:
-            screen.result(
-                json.dumps(
-                    {**report.document(plan), **({"commit": commit} if commit else {})}, indent=2, ensure_ascii=False
-                )
-                + "\n"
-            )
+            screen.result(report.as_json(plan, commit))
         case Format.MARKDOWN:
             screen.result(report.markdown(plan))
 

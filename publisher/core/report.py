@@ -207,9 +207,10 @@ def _cell(line: str) -> str:
     return marked.replace("@", "@&#8203;")  # a space of no width; GitHub tells people whose name it finds
 
 
-def as_json(plan: Plan) -> str:
-    """Write a plan for scripts; its schema is schemas/plan.schema.json."""
-    return json.dumps(document(plan), indent=2, ensure_ascii=False) + "\n"
+def as_json(plan: Plan, commit: str = "") -> str:
+    """Write a plan, and the commit that came of it, for scripts; the schema is schemas/plan.schema.json."""
+    made = {"commit": commit} if commit else {}
+    return json.dumps({**document(plan), **made}, indent=2, ensure_ascii=False) + "\n"
 
 
 def document(plan: Plan) -> dict[str, Any]:
