@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
+from publisher.core.history import Commit, Draft, Word
 from publisher.core.model import Topology
 from publisher.core.policy import Policy
 
@@ -28,14 +30,79 @@ class Reader(Protocol):
         """Read the files of a commit below some paths."""
 
 
-class Repository(Reader, Protocol):
+class History(Reader, Protocol):
+    """A config repository whose history is here or can be fetched."""
+
+    def last_words(self, commit: str, publisher: str, paths: Collection[str]) -> Mapping[str, Word]:
+        """Give the paths on which a person has the last word at a commit, each with that word.
+
+        A path that no commit ever touched, or that is as the publisher last left it, is not among them.
+        """
+
+    def allowances(self, commit: str, publisher: str) -> tuple[str, ...]:
+        """Give the Publisher-Allow trailers of the commits after the publisher's last one."""
+
+
+class Repository(History, Protocol):
     """A config repository that is published to."""
 
-    def newest(self, branch: str) -> str:
-        """Fetch, and give the commit to build on."""
+    def newest(self, branch: str, publisher: str = "") -> str:
+        """Fetch the branch, and ``publisher/<id>`` and ``snapshots/<id>``, at once; give the commit to build on."""
+
+    def tip(self, branch: str) -> str:
+        """Give the commit of another branch as fetched last; empty where there is none."""
 
     def settings_at(self, commit: str) -> bytes:
         """Give publisher.yaml to publish with on top of a commit."""
 
-    def publish(self, base: str, changes: Mapping[str, bytes | None], message: str, author: str, branch: str) -> str:
-        """Commit and push; gives the commit. Raises PushRejected where the remote has moved on."""
+    def log(self, commit: str, paths: Collection[str] = (), most: int = 0) -> tuple[Commit, ...]:
+        """Give the history from a commit back, newest first; of some paths, and no more than so many."""
+
+    def reverted(self, base: str, commit: str) -> dict[str, bytes | None]:
+        """Give what changes on ``base`` when a commit is taken back; raises Refused naming what does not fit."""
+
+    def publish(self, *drafts: Draft) -> str:
+        """Make each commit and push all at once or none; gives the id of the first.
+
+        Raises PushRejected where a branch has moved on.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """An open pull request."""
+
+    number: int
+    url: str
+    title: str
+    body: str
+    labels: tuple[str, ...]
+    head: str
+    """The commit that it asks to merge."""
+    approved: bool
+    """Somebody's newest review approves that commit."""
+
+
+class Forge(Protocol):
+    """A host of Git repositories that has pull requests."""
+
+    def find(self, branch: str, base: str) -> PullRequest | None:
+        """Give the open pull request from a branch of the repository itself."""
+
+    def open(self, branch: str, base: str, title: str, body: str, labels: tuple[str, ...]) -> PullRequest:
+        """Open a pull request; gives the one that is there where somebody was faster."""
+
+    def update(self, request: PullRequest, title: str, body: str, labels: tuple[str, ...]) -> None:
+        """Write what is not yet as it shall be. Labels of other people stay."""
+
+    def close(self, request: PullRequest, reason: str) -> None:
+        """Say why in a comment, and close it."""
+
+    def comment(self, number: int, key: str, body: str) -> None:
+        """Write a comment, or edit the one that was written with the same key."""
+
+    def commit(self, draft: Draft) -> str:
+        """Make a commit through the API, signed by the host.
+
+        Raises PushRejected where the branch is not at its base.
+        """

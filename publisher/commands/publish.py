@@ -9,6 +9,7 @@ from publisher import settings
 from publisher.commands.pipeline import Outcome, build, config_paths
 from publisher.commands.ports import Repository, Source
 from publisher.core import report
+from publisher.core.history import Draft
 from publisher.core.policy import Policy
 from publisher.errors import PushRejected
 
@@ -44,8 +45,9 @@ def publish(repository: Repository, source: Source, dry_run: bool, retrying: Cal
         if dry_run or not plan.files:
             return Published(outcome, base, "")
         changes = {file.path: file.content for file in plan.files}
+        draft = Draft(branch, base, changes, report.commit_message(plan), policy.git.author)
         try:
-            made = repository.publish(base, changes, report.commit_message(plan), policy.git.author, branch)
+            made = repository.publish(draft)
             return Published(outcome, base, made)
         except PushRejected:
             if attempt == ATTEMPTS:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from publisher.core.config import Config, ConfigTree
 from publisher.core.diff import Action, ClusterChange, ServiceChange, cluster_changes, service_changes
+from publisher.core.history import Word
 from publisher.core.model import Finding
 from publisher.core.policy import Policy
 from publisher.core.render import Renderer
@@ -37,6 +38,34 @@ class UnknownPart(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A generated file that a person has the last word on, and that the run would have changed."""
+
+    path: str
+    name: str
+    """``service default/flask``, ``cluster member1``, or the path where it is neither."""
+    action: Action
+    """What the run would have done to it."""
+    word: Word
+    becomes: tuple[str, ...]
+    """What it would become, in lines for people."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Refusal:
+    """A guard that does not let something happen."""
+
+    guard: str
+    """``removed-targets``"""
+    object: str
+    """``default/flask``, ``member1`` or a route."""
+    message: str
+    """What would happen, n of m, and the limit."""
+    allow: str
+    """What ``--allow`` has to say to let just this happen: ``removed-targets=default/flask``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that one run would change."""
 
@@ -50,6 +79,13 @@ class Plan:
     unpublished: tuple[tuple[str, str], ...]
     """Services that a cluster has and that are not published, and why."""
     findings: tuple[Finding, ...]
+    held: tuple[Held, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    """What guards keep from happening; the rest of the plan goes on."""
+    allowed: tuple[str, ...] = ()
+    """Allowances that were needed: ``removed-targets=default/flask``."""
+    resumed: tuple[str, ...] = ()
+    """Services and clusters whose hold ``publisher resume`` ends with this plan."""
 
     @property
     def digest(self) -> str:
