@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from publisher.core import labels
+from publisher.core import guard, labels
 from publisher.core.canonical import ParseError, line_of, load_plain_yaml, load_yaml
 from publisher.core.model import Finding, ServiceKey
 from publisher.core.policy import (
@@ -16,10 +17,15 @@ from publisher.core.policy import (
     ClusterSelect,
     GitPolicy,
     Grant,
+    Guards,
+    Holds,
     Karmada,
     Layout,
+    Mode,
     NodeSelect,
+    OnRefusal,
     Policy,
+    Publish,
     Select,
     ServicePolicy,
     ServiceSelect,
@@ -121,6 +127,8 @@ def _policy(document: Mapping[str, Any]) -> Policy:
     services = select.get("services", {})
     nodes = select.get("nodes", {})
     git = document.get("git", {})
+    guards = document.get("guards", {})
+    release = str(document.get("holds", {}).get("release", "manual"))
     return Policy(
         publisher=str(document["publisher"]),
         karmada=Karmada(
@@ -153,7 +161,33 @@ def _policy(document: Mapping[str, Any]) -> Policy:
         layout=Layout(document.get("layout", Layout.NATIVE)),
         output=str(document.get("output", "pipy")),
         git=GitPolicy(str(git.get("branch", GitPolicy().branch)), str(git.get("author", GitPolicy().author))),
+        publish=_publish(document.get("publish", {})),
+        guards=Guards(OnRefusal(guards.get("onRefusal", OnRefusal.HOLD_BACK)), _limits(guards)),
+        holds=Holds() if release == "manual" else Holds(changed=release == "changed", seconds=seconds(release)),
     )
+
+
+def _publish(item: Mapping[str, Any]) -> Publish:
+    return Publish(
+        mode=Mode(item.get("mode", Mode.DIRECT)),
+        direct=_texts(item.get("direct"), ()),
+        push_options=_texts(item.get("pushOptions"), ()),
+        refspec=str(item.get("refspec", "")).partition(":")[2],
+        api_commits=item.get("commits") == "api",
+        heartbeat=seconds(str(item.get("heartbeat", ""))),
+    )
+
+
+def _limits(item: Mapping[str, Any]) -> dict[str, int | bool]:
+    return {
+        name: limit if isinstance(limit, bool) else int(limit) for name, limit in item.items() if name in guard.DEFAULTS
+    }
+
+
+def seconds(text: str) -> int:
+    """Read a duration such as ``90s`` or ``24h``; 0 for anything else."""
+    match = re.fullmatch(r"([0-9]+)([smhd])", text)
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0
 
 
 def _service(item: Mapping[str, Any]) -> ServicePolicy:
@@ -164,6 +198,7 @@ def _service(item: Mapping[str, Any]) -> ServicePolicy:
         routes=_texts(item.get("routes"), ()),
         hosts=_texts(item.get("hosts"), ()),
         weights={str(name): int(weight) for name, weight in item.get("weights", {}).items()},
+        guards=_limits(item.get("guards", {})),
     )
 
 

@@ -129,6 +129,24 @@ def target_count(part: Part, cluster: ClusterConfig | None) -> int:
     return len(part.addresses) + len(part_nodes(part, cluster)) * len(part.ports)
 
 
+def shares(key: ServiceKey, config: Config) -> dict[str, float]:
+    """Give the share of a service's traffic that each cluster takes, 0 to 1; none where nothing takes any."""
+    service = config.services.get(key)
+    weights = {}
+    for name, part in service.parts.items() if service else ():
+        cluster = config.clusters.get(name)
+        drained = cluster is not None and cluster.state == "drained"
+        if part.weight and not drained and target_count(part, cluster):
+            weights[name] = part.weight
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def percent(share: float) -> str:
+    """Write a share of 0 to 1."""
+    return f"{share * 100:.0f} %"
+
+
 _NEVER = tuple(map(ipaddress.ip_network, ("0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "255.255.255.255/32")))
 _LOCAL = tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10")))
 

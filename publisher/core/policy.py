@@ -25,6 +25,21 @@ class Layout(StrEnum):
     TUTORIAL = "tutorial"
 
 
+class Mode(StrEnum):
+    """How a plan gets to the branch."""
+
+    DIRECT = "direct"
+    PULL_REQUEST = "pull-request"
+    AUTO = "auto"
+
+
+class OnRefusal(StrEnum):
+    """What a refusing guard does to the rest of the plan."""
+
+    HOLD_BACK = "hold-back"
+    STOP = "stop"
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterSelect:
     """Which member clusters count."""
@@ -80,6 +95,27 @@ class ServicePolicy:
     routes: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     weights: Mapping[str, int] = field(default_factory=dict)
+    guards: Mapping[str, int | bool] = field(default_factory=dict)
+    """Limits that differ from those of all services."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What may change in one run."""
+
+    on_refusal: OnRefusal = OnRefusal.HOLD_BACK
+    limits: Mapping[str, int | bool] = field(default_factory=dict)
+    """By guard, where it is not the default of ``core.guard``; False: no guard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """When a file that a person has the last word on is the publisher's again."""
+
+    changed: bool = False
+    """As soon as it would become something else than what the person rejected."""
+    seconds: int = 0
+    """This long after the person's commit; 0: never by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +136,22 @@ class GitPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Publish:
+    """How a plan gets to the branch."""
+
+    mode: Mode = Mode.DIRECT
+    direct: tuple[str, ...] = ()
+    """Classes of changes that go straight to the branch in mode auto, see ``core.classes``."""
+    push_options: tuple[str, ...] = ()
+    refspec: str = ""
+    """Where commits are pushed to instead of the branch: ``refs/for/main``."""
+    api_commits: bool = False
+    """Commits are made by the forge, and signed by it."""
+    heartbeat: int = 0
+    """Seconds after which a run that changes nothing records its snapshot all the same; 0: never."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """publisher.yaml."""
 
@@ -113,3 +165,6 @@ class Policy:
     layout: Layout = Layout.NATIVE
     output: str = "pipy"
     git: GitPolicy = GitPolicy()
+    publish: Publish = Publish()
+    guards: Guards = Guards()
+    holds: Holds = Holds()

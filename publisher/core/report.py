@@ -1,15 +1,25 @@
-"""A plan as text, Markdown, JSON and commit message: made from the plan alone."""
+"""A plan as text, JSON and commit message: made from the plan alone."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from publisher.core.config import join_host_port
 from publisher.core.diff import ClusterChange, ServiceChange, TargetChange
+from publisher.core.history import (
+    ALLOW_TRAILER,
+    ID_TRAILER,
+    PLAN_TRAILER,
+    RESUME_TRAILER,
+    SNAPSHOT_TRAILER,
+    Word,
+)
 from publisher.core.model import Finding
-from publisher.core.plan import Plan
+from publisher.core.plan import Held, Plan
 from publisher.core.redact import one_line
 
 _SHOWN = 10
@@ -35,16 +45,20 @@ def summary(plan: Plan) -> str:
 
 def commit_message(plan: Plan) -> str:
     """Write the commit message, trailers last. No clock and no host: equal plans give equal messages."""
-    lines = [_subject(plan), "", *_body(plan)]
-    trailers = [
-        f"Publisher-Id: {plan.publisher}",
-        f"Publisher-Plan: {plan.digest}",
-        f"Publisher-Snapshot: {plan.snapshot}",
-    ]
-    return "\n".join(map(one_line, [*lines, "", *trailers])) + "\n"
+    lines = [subject(plan), "", *_body(plan)]
+    return "\n".join(map(one_line, [*lines, "", *trailers(plan)])) + "\n"
 
 
-def _subject(plan: Plan) -> str:
+def trailers(plan: Plan) -> Iterator[str]:
+    """Give what later runs read from a commit; a squash merge keeps them where they stand last in its message."""
+    yield f"{ID_TRAILER}: {plan.publisher}"
+    yield f"{PLAN_TRAILER}: {plan.digest}"
+    yield f"{SNAPSHOT_TRAILER}: {plan.snapshot}"
+    yield from (f"{ALLOW_TRAILER}: {item}" for item in plan.allowed)
+    yield from (f"{RESUME_TRAILER}: {item}" for item in plan.resumed)
+
+
+def subject(plan: Plan) -> str:
     """Name what changes: the service, else the nodes, else how much."""
     words = {"create": "publish", "change": "update", "delete": "remove"}
     moved = [*(item.cluster for item in plan.clusters), *(item.service for item in plan.services)]
@@ -91,13 +105,13 @@ def _targets_moved(change: ServiceChange) -> str:
 
 
 def _body(plan: Plan) -> Iterator[str]:
-    yield from _changes(plan, most=50)
-    if plan.unknown:
-        yield ""
-        yield from unknown_lines(plan)
+    yield from changes(plan, most=50)
+    for lines in (unknown_lines(plan), held_lines(plan), refusal_lines(plan)):
+        found = list(lines)
+        yield from ["", *found] if found else []
 
 
-def _changes(plan: Plan, most: int) -> Iterator[str]:
+def changes(plan: Plan, most: int) -> Iterator[str]:
     """Give the changes of clusters and services, at most so many of each."""
     for cluster in plan.clusters[:most]:
         yield f"{_SIGN[cluster.action]} cluster {cluster.cluster}"
@@ -152,6 +166,31 @@ def unknown_lines(plan: Plan) -> Iterator[str]:
         yield f"? {cluster}: {', '.join(kinds)} unknown, left as published: {reason}"
 
 
+def held_lines(plan: Plan) -> Iterator[str]:
+    """Give a line for each held file, with whose word it is, and one for each thing it would become."""
+    for held in plan.held:
+        yield f"= {held.name}: held, {whose(held.word)}"
+        yield from (f"    would become: {line}" for line in held.becomes)
+
+
+def whose(word: Word) -> str:
+    """Name a person's commit: since when, which and whose."""
+    if not word.commit:
+        return word.subject
+    return f"since {date(word.time)} by {word.author} in {word.commit[:12]} ({word.subject})"
+
+
+def date(seconds: int) -> str:
+    """Write a time that Git tells, in UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def refusal_lines(plan: Plan) -> Iterator[str]:
+    """Give a line for each refusal, with what allows just that."""
+    for refusal in plan.refusals:
+        yield f"! {refusal.guard} {refusal.object}: {refusal.message}; --allow {refusal.allow} lets it pass"
+
+
 def text(plan: Plan) -> Iterator[str]:
     """Write a plan for a terminal or a log."""
     return map(one_line, _text(plan))
@@ -161,8 +200,10 @@ def _text(plan: Plan) -> Iterator[str]:
     yield f"plan {plan.digest} for publisher {plan.publisher}: {summary(plan)}"
     for file in plan.files:
         yield f"  {_SIGN[file.action]} {file.path}"
-    yield from _changes(plan, most=1000)
+    yield from changes(plan, most=1000)
     yield from unknown_lines(plan)
+    yield from held_lines(plan)
+    yield from refusal_lines(plan)
     for key, reason in plan.unpublished:
         if reason.startswith("refused"):
             yield f"! {key}: not published: {reason}"
@@ -170,46 +211,9 @@ def _text(plan: Plan) -> Iterator[str]:
         yield f"{finding.severity}: {finding}"
 
 
-def markdown(plan: Plan) -> str:
-    """Write a plan for a pull request or a step summary."""
-    lines = [f"### Publisher `{plan.publisher}`: {summary(plan)}", ""]
-    if plan.clusters:
-        lines += ["| cluster | change |", "| --- | --- |"]
-        for cluster in plan.clusters:
-            what = "<br>".join(_cell(line) for line in cluster_lines(cluster)) or cluster.action
-            lines.append(f"| `{cluster.cluster}` | {what} |")
-        lines.append("")
-    if plan.services:
-        lines += ["| service | targets | change |", "| --- | --- | --- |"]
-        for change in plan.services:
-            what = "<br>".join(_cell(line) for line in details(change))
-            lines.append(f"| `{change.service}` | {change.targets_before} → {change.targets_after} | {what} |")
-        lines.append("")
-    if plan.unknown:
-        lines += ["**Unknown, left as published**", ""]
-        lines += [f"- {_cell(line[2:])}" for line in unknown_lines(plan)]
-        lines.append("")
-    if plan.findings:
-        lines += ["**Findings**", ""]
-        lines += [f"- {finding.severity}: {_cell(str(finding))}" for finding in plan.findings]
-        lines.append("")
-    if plan.files:
-        lines += ["<details><summary>Files</summary>", ""]
-        lines += [f"- {file.action} `{file.path}`" for file in plan.files]
-        lines += ["", "</details>", ""]
-    lines.append(f"Plan `{plan.digest}`, snapshot `{plan.snapshot}`")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(line: str) -> str:
-    """Keep what comes from the fleet from being read as Markdown or HTML, or as somebody's name."""
-    marked = "".join(f"\\{char}" if char in "\\`*_[]<>|#~&$!" else char for char in one_line(line))
-    return marked.replace("@", "@&#8203;")  # a space of no width; GitHub tells people whose name it finds
-
-
-def as_json(plan: Plan, commit: str = "") -> str:
-    """Write a plan, and the commit that came of it, for scripts; the schema is schemas/plan.schema.json."""
-    made = {"commit": commit} if commit else {}
+def as_json(plan: Plan, **came: Any) -> str:
+    """Write a plan, and what came of it, for scripts; the schema is schemas/plan.schema.json."""
+    made = {name: value for name, value in came.items() if value}
     return json.dumps({**document(plan), **made}, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -227,6 +231,23 @@ def document(plan: Plan) -> dict[str, Any]:
         "unknown": [part._asdict() for part in plan.unknown],
         "unpublished": [{"service": key, "reason": reason} for key, reason in plan.unpublished],
         "findings": [finding_document(finding) for finding in plan.findings],
+        "held": [_held_document(held) for held in plan.held],
+        "refusals": [asdict(refusal) for refusal in plan.refusals],
+        "allowed": list(plan.allowed),
+        "resumed": list(plan.resumed),
+    }
+
+
+def _held_document(held: Held) -> dict[str, Any]:
+    return {
+        "path": held.path,
+        "name": held.name,
+        "action": held.action,
+        "commit": held.word.commit,
+        "author": held.word.author,
+        "since": held.word.time,
+        "subject": held.word.subject,
+        "becomes": list(held.becomes),
     }
 
 

@@ -10,10 +10,34 @@ from publisher.core.config import ClusterConfig, Config, Part, RoutedPort, Servi
 from publisher.core.model import Finding, Route, ServiceKey, Unknown
 from publisher.core.policy import Policy
 from publisher.core.routes import Claim, winners
-from publisher.core.select import Selection
+from publisher.core.select import Selection, keep_clusters
 from publisher.core.select.services import SelectedService, service_finding
 
 REFUSED = "refused, see the findings"
+HELD_BACK = "held back"
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """What stays as published, whatever the fleet says: held by a person, or refused by a guard."""
+
+    services: frozenset[ServiceKey] = frozenset()
+    clusters: frozenset[str] = frozenset()
+    edited: frozenset[ServiceKey] = frozenset()
+    """Of the services, those whose entries in shared files a person has changed."""
+    everything: bool = False
+
+    def joined(self, other: Back) -> Back:
+        """Keep what either of the two keeps."""
+        return Back(
+            self.services | other.services,
+            self.clusters | other.clusters,
+            self.edited | other.edited,
+            self.everything or other.everything,
+        )
+
+
+NOTHING_BACK = Back()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +50,8 @@ class Desired:
     findings: tuple[Finding, ...]
     unpublished: dict[ServiceKey, str]
     """Why a service that some cluster has is not published."""
+    edited: frozenset[ServiceKey] = frozenset()
+    """Services whose entries in shared files stay as a person has changed them."""
 
 
 @dataclass(slots=True)
@@ -54,27 +80,39 @@ class _Draft:
         self.unpublished[key] = why
 
 
-def resolve(selection: Selection, current: Config, policy: Policy) -> Desired:
+def resolve(selection: Selection, current: Config, policy: Policy, back: Back = NOTHING_BACK) -> Desired:
     """Work out the configuration to publish."""
+    if back.everything:
+        return Desired(current, frozenset({*current.clusters, *current.services}), (), {})
+    selection = keep_clusters(selection, back.clusters, current)
     clusters: dict[str, ClusterConfig] = {}
     for name, cluster in selection.clusters.items():
-        if not isinstance(cluster.nodes, Unknown):
+        if not isinstance(cluster.nodes, Unknown) and name not in back.clusters:
             clusters[name] = ClusterConfig(name, cluster.nodes, cluster.state, cluster.region)
         elif name in current.clusters:
             clusters[name] = current.clusters[name]
     draft = _Draft(dict(_without_gone(current, selection)))
     for selected in selection.services.values():
-        _service(selected, clusters, draft)
-    wrong = rules.check_targets(Config(clusters, draft.services), policy.allowed_networks)
+        if selected.key in back.services and selected.key in current.services:
+            draft.services[selected.key] = current.services[selected.key]
+            draft.firm.add(selected.key)
+        elif selected.key in back.services:
+            draft.drop(selected.key, HELD_BACK)
+        else:
+            _service(selected, clusters, draft)
+    wrong = tuple(
+        replace(finding, severity="warning") if finding.where.removeprefix("service ") in back.services else finding
+        for finding in rules.check_targets(Config(clusters, draft.services), policy.allowed_networks)
+    )
     for where in sorted({finding.where for finding in wrong if finding.severity == "error"}):
         key = ServiceKey(where.removeprefix("service "))
-        if key in draft.services:
+        if key in draft.services and key not in back.services:
             draft.leave(key, REFUSED)
     _settle_routes(selection, current, policy, draft)
     kept = {name for name, cluster in clusters.items() if cluster is current.clusters.get(name)}
     kept |= {key for key, service in draft.services.items() if service is current.services.get(key)}
     config = Config(clusters, draft.services)
-    return Desired(config, frozenset(kept), (*draft.findings, *wrong), draft.unpublished)
+    return Desired(config, frozenset(kept), (*draft.findings, *wrong), draft.unpublished, back.edited)
 
 
 def _without_gone(current: Config, selection: Selection) -> Iterator[tuple[ServiceKey, ServiceConfig]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from publisher.core.config import Config, ConfigTree
-from publisher.core.model import Finding
+from publisher.core.model import Finding, ServiceKey
 from publisher.core.policy import Layout, Policy
-from publisher.core.render.native import Native
+from publisher.core.render.native import Native, Subject
 from publisher.core.render.tutorial import Tutorial
 from publisher.core.resolve import Desired
 from publisher.core.validate import SchemaOf
@@ -21,6 +22,12 @@ class Renderer(Protocol):
 
     def read(self, tree: ConfigTree, policy: Policy) -> tuple[Config, tuple[Finding, ...]]:
         """Read back what this publisher has published, leaving out what is somebody else's."""
+
+    def subject(self, path: str, policy: Policy) -> Subject:
+        """Tell what a file of ours is about."""
+
+    def edited(self, tree: ConfigTree, policy: Policy) -> Mapping[ServiceKey, str]:
+        """Give services whose entries in a shared file are not as we left them, each with that file."""
 
     def write(
         self, desired: Desired, current: Config, tree: ConfigTree, policy: Policy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from sys import intern
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from publisher.core.canonical import ParseError, dump_json, entries, grown, load_json
 from publisher.core.config import (
@@ -101,6 +101,15 @@ def _read_part(part: Mapping[str, Any]) -> Part:
     )
 
 
+class Subject(NamedTuple):
+    """What a generated file is about."""
+
+    kind: Literal["cluster", "service", "layout"]
+    name: str
+    witness: str
+    """The file whose history says who has the last word."""
+
+
 class Native:
     """Reads and writes the native layout."""
 
@@ -141,6 +150,17 @@ class Native:
             else:
                 findings.append(misnamed(path, "/service", right))
         return Config(clusters, services, taken), tuple(findings)
+
+    def subject(self, path: str, policy: Policy) -> Subject:
+        """Tell what a file of ours is about."""
+        name = path.rpartition("/")[2].removesuffix(".json")
+        if path.startswith(f"{policy.output}/{CLUSTERS}/"):
+            return Subject("cluster", name, path)
+        return Subject("service", name.replace(".", "/", 1), path)
+
+    def edited(self, tree: ConfigTree, policy: Policy) -> Mapping[ServiceKey, str]:
+        """Give nothing: no file is shared."""
+        return {}
 
     def write(
         self, desired: Desired, current: Config, tree: ConfigTree, policy: Policy

@@ -7,6 +7,7 @@ stands in ``config/publishers/<id>.json``, by cluster, so that the part of an un
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from publisher.core.canonical import ParseError, dump_json, load_json
@@ -14,6 +15,7 @@ from publisher.core.config import ClusterConfig, Config, ConfigTree, ServiceConf
 from publisher.core.model import Finding, ServiceKey
 from publisher.core.policy import Policy
 from publisher.core.render.native import (
+    Subject,
     cluster_document,
     misfits,
     not_ours,
@@ -62,6 +64,28 @@ class Tutorial:
         services = (read_service(item) for item in document.get("services", {}).values())
         return Config({item.name: item for item in clusters}, {item.key: item for item in services}), ()
 
+    def subject(self, path: str, policy: Policy) -> Subject:
+        """Tell what a file of ours is about: all of them about everything, and our own knows who wrote it."""
+        return Subject("layout", policy.layout, owner_path(policy.output, policy.publisher))
+
+    def edited(self, tree: ConfigTree, policy: Policy) -> Mapping[ServiceKey, str]:
+        """Give services whose entries in the shared files are not as our own file says they were left."""
+        current, wrong = self.read(tree, policy)
+        findings = list(wrong)
+        router, balancer = (f"{policy.output}/{path}" for path in (ROUTER, BALANCER))
+        routes = _load(router, tree, findings).get("routes", {})
+        services = _load(balancer, tree, findings).get("services", {})
+        if findings:
+            return {}
+        found = {}
+        for key, service in current.services.items():
+            left = _service_entries(service, current.clusters)
+            if any(services.get(name) != targets for name, targets in left.services.items()):
+                found[key] = balancer
+            elif any(routes.get(route) != name for route, name in left.routes.items()):
+                found[key] = router
+        return found
+
     def write(
         self, desired: Desired, current: Config, tree: ConfigTree, policy: Policy
     ) -> tuple[dict[str, bytes | None], tuple[Finding, ...]]:
@@ -75,13 +99,17 @@ class Tutorial:
         balancer = _load(balancer_path, tree, findings)
         if findings:
             return {}, tuple(findings)
-        before = _entries(current)
+        held = {key: service for key, service in current.services.items() if key in desired.edited}
+        before = _entries(replace(current, services={k: v for k, v in current.services.items() if k not in held}))
         others = _Entries(
             {name: value for name, value in router.get("routes", {}).items() if name not in before.routes},
             {name: value for name, value in balancer.get("services", {}).items() if name not in before.services},
         )
         services: dict[ServiceKey, ServiceConfig] = {}
         for key, service in desired.config.services.items():
+            if key in held:
+                services[key] = service
+                continue
             entries = _service_entries(service, desired.config.clusters)
             if clash := _clash(entries.routes, others.routes) + _clash(entries.services, others.services):
                 findings.append(
@@ -98,7 +126,7 @@ class Tutorial:
             else:
                 services[key] = service
         config = Config(desired.config.clusters, services)
-        ours = _entries(config)
+        ours = _entries(replace(config, services={k: v for k, v in services.items() if k not in held}))
         if not (services or config.clusters or own_path in tree):
             return {}, tuple(findings)
         return {

@@ -12,6 +12,7 @@ from publisher.core.model import Cluster, Node, Topology, Unknown
 from publisher.core.policy import Policy
 
 DRAIN_REMEDY = "TrafficControl"
+NOT_READY = "Node is not Ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _node_address(node: Node, policy: Policy, selector: labels.Selector) -> tupl
     if node.annotations.get("drain") == "true":
         return "", "annotation drain"
     if not node.ready:
-        return "", "Node is not Ready"
+        return "", NOT_READY
     fitting = [
         address.ip
         for family in wanted.families

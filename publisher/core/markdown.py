@@ -1,0 +1,139 @@
+"""A plan as Markdown: for pull requests, comments and step summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from publisher.core import report
+from publisher.core.config import Config, percent, shares
+from publisher.core.diff import ServiceChange
+from publisher.core.model import ServiceKey
+from publisher.core.plan import Plan
+from publisher.core.redact import one_line
+
+_MOST = 200
+"""Services in the table; the commit has them all."""
+_DRAWN = 8
+"""Services in the picture."""
+
+
+def markdown(plan: Plan, before: Config, after: Config) -> str:
+    """Write a plan for a comment or a step summary."""
+    return "\n".join([f"### Publisher `{plan.publisher}`: {report.summary(plan)}", "", *_sections(plan, before, after)])
+
+
+def title(plan: Plan) -> str:
+    """Write the title of a pull request."""
+    return one_line(report.subject(plan))
+
+
+def body(plan: Plan, before: Config, after: Config) -> str:
+    """Write the body of a pull request; the trailers stand last, so that a squash merge keeps them."""
+    sections = _sections(plan, before, after)
+    back = (
+        "**Roll back.** Once merged, `publisher rollback COMMIT`, or `git revert COMMIT` (`-m 1` for a merge commit); "
+        "what was taken back is then held until `publisher resume`."
+    )
+    return "\n".join([*sections, back, "", *map(one_line, report.trailers(plan))]) + "\n"
+
+
+def labels(plan: Plan) -> tuple[str, ...]:
+    """Give the labels of a pull request."""
+    states = (("held", plan.held), ("refused", plan.refusals or plan.errors), ("unknown", plan.unknown))
+    return (f"publisher/{plan.publisher}", *(f"publisher/{name}" for name, found in states if found))
+
+
+def _sections(plan: Plan, before: Config, after: Config) -> Iterator[str]:
+    if plan.clusters:
+        rows = ((change.cluster, list(report.cluster_lines(change)) or [change.action]) for change in plan.clusters)
+        yield from _table(("cluster", "change"), ((f"`{name}`", _cells(lines)) for name, lines in rows))
+    if plan.services:
+        shown = plan.services[:_MOST]
+        yield from _table(
+            ("service", "targets", "share of its traffic", "change"), (_row(change, before, after) for change in shown)
+        )
+        if len(plan.services) > _MOST:
+            yield from (f"... and {report.count(len(plan.services) - _MOST, 'more service')}", "")
+        yield from _picture(plan.services[:_DRAWN], before, after)
+    for heading, lines in (
+        ("Unknown, left as published", [line[2:] for line in report.unknown_lines(plan)]),
+        ("Held: a person has the last word", [line.removeprefix("= ") for line in report.held_lines(plan)]),
+        ("Refused, left as published", [line[2:] for line in report.refusal_lines(plan)]),
+        ("Allowed", list(plan.allowed)),
+        ("Resumed", list(plan.resumed)),
+        ("Findings", [f"{finding.severity}: {finding}" for finding in plan.findings]),
+    ):
+        if lines:
+            yield from (f"**{heading}**", "")
+            yield from (f"{'  ' if line.startswith(' ') else ''}- {cell(line.strip())}" for line in lines)
+            yield ""
+    if plan.files:
+        yield from ("<details><summary>Files</summary>", "")
+        yield from (f"- {file.action} `{file.path}`" for file in plan.files)
+        yield from ("", "</details>", "")
+    yield f"Plan `{plan.digest}`, snapshot `{plan.snapshot}`"
+    yield ""
+
+
+def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    names = list(headings)
+    yield from (f"| {' | '.join(names)} |", f"| {' | '.join('---' for _ in names)} |")
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield ""
+
+
+def _row(change: ServiceChange, before: Config, after: Config) -> tuple[str, ...]:
+    was, now = shares(change.service, before), shares(change.service, after)
+    moved = [f"{cell(name)} {_moved(was.get(name, 0), now.get(name, 0))}" for name in sorted(was.keys() | now.keys())]
+    return (
+        f"`{change.service}`",
+        f"{change.targets_before} → {change.targets_after}",
+        "<br>".join(moved[:10] + ["..."] * (len(moved) > 10)),
+        _cells(report.details(change)),
+    )
+
+
+def _moved(was: float, now: float) -> str:
+    return percent(was) if was == now else f"{percent(was)} → {percent(now)}"
+
+
+def _picture(changes: Iterable[ServiceChange], before: Config, after: Config) -> Iterator[str]:
+    """Draw routes -> services -> clusters, what comes with thick lines and what goes with dotted ones."""
+    clusters: dict[str, str] = {}
+    yield from ("```mermaid", "flowchart LR")
+    for number, change in enumerate(changes):
+        yield f'  s{number}["{_label(change.service)}"]'
+        for place, (route, arrow) in enumerate(_drawn_routes(change, before, after)):
+            yield f'  r{number}x{place}(["{_label(route)}"]) {arrow} s{number}'
+        was, now = shares(change.service, before), shares(change.service, after)
+        for name in sorted(was.keys() | now.keys()):
+            known = name in clusters
+            node = clusters.setdefault(name, f"c{len(clusters)}")
+            arrow = "==>" if name not in was else "-.->" if name not in now else "-->"
+            share = _moved(was.get(name, 0), now.get(name, 0))
+            yield f'  s{number} {arrow}|"{share}"| {node}' + ("" if known else f'[("{_label(name)}")]')
+    yield from ("```", "")
+
+
+def _drawn_routes(change: ServiceChange, before: Config, after: Config) -> Iterator[tuple[str, str]]:
+    for route in sorted({*_routes(change.service, before), *_routes(change.service, after)}):
+        yield route, "==>" if route in change.routes_added else "-.->" if route in change.routes_removed else "-->"
+
+
+def _routes(key: ServiceKey, config: Config) -> Iterator[str]:
+    service = config.services.get(key)
+    yield from (str(entry.route) for entry in service.routes) if service else ()
+
+
+def _label(text: str) -> str:
+    return "".join(char if char.isalnum() or char in " ./-*:_" else f"#{ord(char)};" for char in text)
+
+
+def _cells(lines: Iterable[str]) -> str:
+    return "<br>".join(map(cell, lines))
+
+
+def cell(line: str) -> str:
+    """Keep what comes from the fleet from being read as Markdown or HTML, or as somebody's name."""
+    marked = "".join(f"\\{char}" if char in "\\`*_[]<>|#~&$!" else char for char in one_line(line))
+    return marked.replace("@", "@&#8203;")  # a space of no width; GitHub tells people whose name it finds
