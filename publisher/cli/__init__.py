@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from publisher.cli import actions
 from publisher.core.redact import redact
 from publisher.errors import PublisherError
 
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PublisherError as error:
         for finding in error.findings:
             print(f"error: {finding}", file=sys.stderr)
+        actions.annotate(error.findings)
         print(f"publisher: {redact(str(error))}", file=sys.stderr)
         return error.exit_code
     except Exception:

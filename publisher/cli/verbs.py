@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from publisher import __version__
 from publisher.cli import wiring
-
-if TYPE_CHECKING:
-    from publisher.core.plan import Plan
+from publisher.cli.options import (
+    EXIT_CHANGES,
+    EXIT_REFUSED,
+    AllowOption,
+    ContextOption,
+    DryRunOption,
+    Format,
+    FormatOption,
+    KubeconfigOption,
+    RepoOption,
+    SnapshotOption,
+    TextOrJson,
+    TextOrJsonOption,
+)
 
 app = typer.Typer(
     name="publisher",
@@ -22,44 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-EXIT_REFUSED = 4
-EXIT_CHANGES = 5
-
-
-class Format(StrEnum):
-    """How a plan is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    MARKDOWN = "markdown"
-
-
-class TextOrJson(StrEnum):
-    """How anything else is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-RepoOption = Annotated[
-    str,
-    typer.Option(
-        "--repo", envvar="PUBLISHER_REPO", help="The config repository: a folder, or a file, https or ssh URL."
-    ),
-]
-SnapshotOption = Annotated[
-    Path | None, typer.Option("--snapshot", help="Work offline from a snapshot instead of reading the fleet.")
-]
-KubeconfigOption = Annotated[
-    Path | None,
-    typer.Option("--kubeconfig", help="kubeconfig of the Karmada API server (default: KUBECONFIG or ~/.kube/config)."),
-]
-ContextOption = Annotated[
-    str, typer.Option("--context", help="Context in it (default: karmada.context in publisher.yaml).")
-]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print the plan.")]
-TextOrJsonOption = Annotated[TextOrJson, typer.Option("--format", help="How to print the result.")]
 
 
 def _version(wanted: bool) -> None:
@@ -99,17 +72,29 @@ def init(
 def plan(
     repo: RepoOption = ".",
     snapshot: SnapshotOption = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Work offline from the newest snapshot that publish recorded.")
+    ] = False,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
+    allow: AllowOption = None,
     format: FormatOption = Format.TEXT,
+    comment: Annotated[
+        int, typer.Option("--comment", metavar="NUMBER", help="Also write it on this pull request.", show_default=False)
+    ] = 0,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 5 where there is something to do.")] = False,
 ) -> None:
     """Show what publish would change, and why."""
-    from publisher.commands import pipeline
+    from publisher.cli import show
+    from publisher.commands import pipeline, record
 
-    outcome = pipeline.plan(wiring.reader(repo), wiring.source(snapshot, kubeconfig, context))
-    _show(outcome.plan, format)
-    _leave(outcome.plan)
+    history = wiring.history(repo)
+    source = record.source(history) if recorded else wiring.source(snapshot, kubeconfig, context)
+    outcome = pipeline.plan(history, source, time.time(), pipeline.Say(tuple(allow or ())))
+    show.plan(outcome, format)
+    if comment:
+        wiring.forge(repo)().comment(comment, "plan", show.markdown(outcome))
+    show.leave(outcome.plan)
     if exit_code and outcome.plan.files:
         raise typer.Exit(EXIT_CHANGES)
 
@@ -120,23 +105,46 @@ def publish(
     snapshot: SnapshotOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
+    allow: AllowOption = None,
+    plan_digest: Annotated[
+        str, typer.Option("--plan-digest", metavar="DIGEST", help="Publish only the plan that has this digest.")
+    ] = "",
     format: FormatOption = Format.TEXT,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop after the plan.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
-    """Commit the plan and push it, never by force."""
-    from publisher.cli import screen
-    from publisher.commands.publish import publish as run
+    """Commit the plan and push it, or keep a pull request of it."""
+    from publisher.cli import show
+    from publisher.commands.pipeline import Say
+    from publisher.commands.publish import Order
 
-    def retrying(attempt: int) -> None:
-        screen.say(f"somebody was faster to push; planning anew (attempt {attempt})")
+    order = Order(dry_run, Say(tuple(allow or ())), plan_digest)
+    show.published(wiring.publisher(repo, wiring.source(snapshot, kubeconfig, context)).publish(order), format, dry_run)
 
-    done = run(wiring.repository(repo), wiring.source(snapshot, kubeconfig, context), dry_run, retrying)
-    _show(done.outcome.plan, format, done.commit)
-    if done.commit:
-        screen.say(f"published as {done.commit[:12]}; git revert {done.commit[:12]} takes it back")
-    elif dry_run and done.outcome.plan.files:
-        screen.say("dry run: nothing was committed")
-    _leave(done.outcome.plan)
+
+@app.command()
+def resume(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAMESPACE/NAME|CLUSTER]...", help="What is held.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything that is held.")] = False,
+    repo: RepoOption = ".",
+    snapshot: SnapshotOption = None,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = "",
+    allow: AllowOption = None,
+    format: FormatOption = Format.TEXT,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Publish again what a person's revert or edit holds."""
+    from publisher.cli import show
+    from publisher.commands.pipeline import ALL, Say
+    from publisher.commands.publish import Order
+    from publisher.errors import UsageError
+
+    if bool(names) == every:
+        raise UsageError("name what to resume, or say --all; publisher status lists what is held")
+    order = Order(dry_run, Say(tuple(allow or ()), frozenset([ALL] if every else names or ())))
+    show.published(wiring.publisher(repo, wiring.source(snapshot, kubeconfig, context)).publish(order), format, dry_run)
 
 
 @app.command()
@@ -155,7 +163,7 @@ def explain(
     from publisher.commands import pipeline
     from publisher.commands.explain import explain as run
 
-    found = run(pipeline.plan(wiring.reader(repo), wiring.source(snapshot, kubeconfig, context)), service)
+    found = run(pipeline.plan(wiring.history(repo), wiring.source(snapshot, kubeconfig, context), time.time()), service)
     if format is TextOrJson.JSON:
         screen.result(json.dumps(found.document(), indent=2) + "\n")
         return
@@ -244,22 +252,3 @@ def demo(
         story.serve()
     else:
         story.tell()
-
-
-def _show(plan: Plan, format: Format, commit: str = "") -> None:
-    from publisher.cli import screen
-    from publisher.core import report
-
-    match format:
-        case Format.TEXT:
-            screen.lines(report.text(plan))
-        case Format.JSON:
-            screen.result(report.as_json(plan, commit))
-        case Format.MARKDOWN:
-            screen.result(report.markdown(plan))
-
-
-def _leave(plan: Plan) -> None:
-    """Exit with 4 where something was refused; the rest is done all the same."""
-    if plan.errors:
-        raise typer.Exit(EXIT_REFUSED)

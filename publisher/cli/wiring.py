@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from publisher.commands.ports import Reader, Repository, Source
+    from publisher.commands.ports import Forge, History, Reader, Repository, Source
+    from publisher.commands.publish import Publisher
+    from publisher.core.history import Commit, Word
     from publisher.core.model import Topology
     from publisher.core.policy import Policy
+    from publisher.edge.files import Folder
+    from publisher.edge.git import Checkout
 
 
 def reader(repo: str) -> Reader:
@@ -19,11 +28,82 @@ def reader(repo: str) -> Reader:
     return Clone(repo) if is_url(repo) else Folder(Path(repo))
 
 
+def history(repo: str) -> History:
+    """Open a config repository to plan on: the files as they lie there, and the history of the commit below them."""
+    from publisher.edge.files import Folder
+    from publisher.edge.git import Checkout, Clone, has_history, is_url
+
+    if is_url(repo):
+        return Clone(repo)
+    folder = Folder(Path(repo))
+    return WorkTree(folder, Checkout(Path(repo)) if has_history(Path(repo)) else None)
+
+
+@dataclass(frozen=True)
+class WorkTree:
+    """The files of a folder, with the history of the commit that they were checked out from, if there is one."""
+
+    folder: Folder
+    git: Checkout | None
+
+    def settings(self) -> bytes:
+        """Give publisher.yaml."""
+        return self.folder.settings()
+
+    def head(self) -> str:
+        """Give the commit that is checked out."""
+        return self.git.head() if self.git else ""
+
+    def tree(self, commit: str, paths: tuple[str, ...]) -> dict[str, bytes]:
+        """Read the files below some paths as they lie there, or of any other commit than the one below them."""
+        return self.git.tree(commit, paths) if self.git and commit != self.head() else self.folder.tree("", paths)
+
+    def last_words(self, commit: str, publisher: str, paths: Collection[str]) -> Mapping[str, Word]:
+        """Give the paths on which a person has the last word."""
+        return self.git.last_words(commit, publisher, paths) if self.git else {}
+
+    def allowances(self, commit: str, publisher: str) -> tuple[str, ...]:
+        """Give the Publisher-Allow trailers since the publisher's last commit."""
+        return self.git.allowances(commit, publisher) if self.git else ()
+
+    def tip(self, branch: str) -> str:
+        """Give the commit of another branch."""
+        return self.git.tip(branch) if self.git else ""
+
+    def log(self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "") -> tuple[Commit, ...]:
+        """Give the history from a commit back."""
+        return self.git.log(commit, paths, most, since) if self.git else ()
+
+
 def repository(repo: str) -> Repository:
     """Open a config repository to publish to."""
     from publisher.edge.git import Checkout, Clone, is_url
 
     return Clone(repo) if is_url(repo) else Checkout(Path(repo))
+
+
+def publisher(repo: str, fleet: Source) -> Publisher:
+    """Make what publishes a fleet to a config repository."""
+    from publisher.cli import screen
+    from publisher.commands.publish import Publisher
+
+    def retrying(attempt: int) -> None:
+        screen.say(f"somebody was faster to push; planning anew (attempt {attempt})")
+
+    return Publisher(repository(repo), fleet, forge(repo), time.time, retrying)
+
+
+def forge(repo: str) -> Callable[[], Forge]:
+    """Give what opens the host of a config repository, once, when something is asked of it."""
+
+    @cache
+    def open_forge() -> Forge:
+        from publisher.edge.git import remote_url
+        from publisher.edge.github import from_environment
+
+        return from_environment(remote_url(repo), os.environ)
+
+    return open_forge
 
 
 def source(snapshot: Path | None, kubeconfig: Path | None, context: str) -> Source:

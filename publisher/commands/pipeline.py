@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -129,7 +129,7 @@ class _Builder:
             standing, used = guard.split(verdicts, allowed)
             if standing and not history_asked:
                 history_asked = True
-                allowed |= set(_allowances(self.past.allowances()))
+                allowed |= set(allowances(self.past.allowances()))
             elif standing:
                 self.refusals |= {verdict.refusal for verdict in standing}
                 back = back.joined(self._refused(standing, back))
@@ -202,6 +202,20 @@ class _Builder:
         return replace(refused, everything=stop)
 
 
+def without(outcome: Outcome, chosen: Collection[str]) -> Back:
+    """Keep as published all clusters and services that a plan changes, but for those that are chosen."""
+    plan = outcome.plan
+    names = {change.cluster for change in plan.clusters} | {change.service for change in plan.services}
+    rest = names - set(chosen)
+    return Back(frozenset(ServiceKey(name) for name in rest if "/" in name), frozenset(n for n in rest if "/" not in n))
+
+
+def applied(tree: ConfigTree, plan: Plan) -> dict[str, bytes]:
+    """Give the tree after a plan."""
+    changed = {file.path: file.content for file in plan.files}
+    return {path: content for path, content in {**tree, **changed}.items() if content is not None}
+
+
 def _becomes(made: Plan, name: str) -> Iterator[str]:
     """Say what a plan makes of a service or cluster."""
     for cluster in made.clusters:
@@ -219,7 +233,7 @@ def _allowance(text: str) -> str:
         raise UsageError(f"--allow {error}") from error
 
 
-def _allowances(texts: Collection[str]) -> Iterator[str]:
+def allowances(texts: Iterable[str]) -> Iterator[str]:
     """Read what stands in trailers or labels, where anybody may write anything."""
     for text in texts:
         with suppress(guard.AllowanceError):

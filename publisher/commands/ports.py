@@ -42,6 +42,15 @@ class History(Reader, Protocol):
     def allowances(self, commit: str, publisher: str) -> tuple[str, ...]:
         """Give the Publisher-Allow trailers of the commits after the publisher's last one."""
 
+    def tip(self, branch: str) -> str:
+        """Give the commit of another branch as fetched last; empty where there is none."""
+
+    def log(self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "") -> tuple[Commit, ...]:
+        """Give the history from a commit back, newest first.
+
+        Only what touches some paths, no more than so many, and not what ``since`` has behind it.
+        """
+
 
 class Repository(History, Protocol):
     """A config repository that is published to."""
@@ -49,14 +58,8 @@ class Repository(History, Protocol):
     def newest(self, branch: str, publisher: str = "") -> str:
         """Fetch the branch, and ``publisher/<id>`` and ``snapshots/<id>``, at once; give the commit to build on."""
 
-    def tip(self, branch: str) -> str:
-        """Give the commit of another branch as fetched last; empty where there is none."""
-
     def settings_at(self, commit: str) -> bytes:
         """Give publisher.yaml to publish with on top of a commit."""
-
-    def log(self, commit: str, paths: Collection[str] = (), most: int = 0) -> tuple[Commit, ...]:
-        """Give the history from a commit back, newest first; of some paths, and no more than so many."""
 
     def reverted(self, base: str, commit: str) -> dict[str, bytes | None]:
         """Give what changes on ``base`` when a commit is taken back; raises Refused naming what does not fit."""

@@ -1,17 +1,32 @@
-"""``publisher publish``: a plan becomes a commit on the newest base, or nothing happens."""
+"""``publisher publish``: a plan becomes a commit on the newest base, or a pull request, or nothing happens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from publisher import settings
-from publisher.commands.pipeline import Outcome, build, config_paths
-from publisher.commands.ports import Repository, Source
+from publisher.commands import record
+from publisher.commands.pipeline import (
+    ALL,
+    Outcome,
+    Say,
+    allowances,
+    applied,
+    build,
+    config_paths,
+    past_of,
+    without,
+)
+from publisher.commands.ports import Forge, Repository, Source
+from publisher.commands.review import Review, branch_of, review
 from publisher.core import report
-from publisher.core.history import Draft
-from publisher.core.policy import Policy
-from publisher.errors import PushRejected
+from publisher.core.classes import classes
+from publisher.core.config import ConfigTree
+from publisher.core.history import RESUME_TRAILER, Draft, trailers
+from publisher.core.model import Topology
+from publisher.core.policy import Mode, Policy
+from publisher.errors import PushRejected, Refused, UsageError
 
 ATTEMPTS = 5
 """Plans made anew because somebody else was faster to push."""
@@ -22,35 +37,164 @@ class Published:
     """What publish did."""
 
     outcome: Outcome
+    """All that was planned, whichever way it went."""
     base: str
     commit: str
-    """Empty where nothing was committed."""
+    """The commit on the branch; empty where there is none."""
+    review: Review | None = None
+    """What became of the pull request; None where there is none to care for."""
 
 
-def publish(repository: Repository, source: Source, dry_run: bool, retrying: Callable[[int], None]) -> Published:
-    """Plan on the newest base, commit and push; plan again where somebody was faster.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How to publish this once."""
 
-    ``retrying`` is called with the number of the attempt that begins. Raises PushRejected after the last one.
-    """
-    branch = settings.load(repository.settings()).git.branch
-    policy: Policy | None = None
-    for attempt in range(1, ATTEMPTS + 1):
-        base = repository.newest(branch)
-        data = repository.settings_at(base)
-        before, policy = policy, settings.load(data)
-        if policy != before:
-            topology = source(policy)
-        outcome = build(policy, data, topology, repository.tree(base, config_paths(policy)))
-        plan = outcome.plan
-        if dry_run or not plan.files:
-            return Published(outcome, base, "")
-        changes = {file.path: file.content for file in plan.files}
-        draft = Draft(branch, base, changes, report.commit_message(plan), policy.git.author)
-        try:
-            made = repository.publish(draft)
-            return Published(outcome, base, made)
-        except PushRejected:
-            if attempt == ATTEMPTS:
-                raise
-            retrying(attempt + 1)
-    raise AssertionError("unreachable")
+    dry_run: bool = False
+    say: Say = field(default_factory=Say)
+    digest: str = ""
+    """The plan has to have this digest."""
+
+
+@dataclass
+class Publisher:
+    """Publishes to one repository."""
+
+    repository: Repository
+    source: Source
+    forge: Callable[[], Forge]
+    now: Callable[[], float]
+    retrying: Callable[[int], None] = field(default=lambda attempt: None)
+    """Called with the number of the attempt that begins."""
+
+    def publish(self, order: Order) -> Published:
+        """Plan on the newest base, commit and push; plan again where somebody was faster.
+
+        Raises PushRejected after the last attempt, Refused where the plan is not the one that was agreed on.
+        """
+        policy = settings.load(self.repository.settings())
+        read: Policy | None = None
+        for attempt in range(1, ATTEMPTS + 1):
+            base = self.repository.newest(policy.git.branch, policy.publisher)
+            data = self.repository.settings_at(base)
+            policy = settings.load(data)
+            if policy != read:
+                topology, read = self.source(policy), policy
+            run = _Run(self, policy, data, topology, base, order)
+            try:
+                return run.publish()
+            except PushRejected:
+                if attempt == ATTEMPTS:
+                    raise
+                self.retrying(attempt + 1)
+        raise AssertionError("unreachable")
+
+
+@dataclass
+class _Run:
+    """One attempt, on one base with one fleet."""
+
+    publisher: Publisher
+    policy: Policy
+    data: bytes
+    topology: Topology
+    base: str
+    order: Order
+
+    def publish(self) -> Published:
+        tree = self.publisher.repository.tree(self.base, config_paths(self.policy))
+        mode, say = self.policy.publish.mode, self.order.say
+        if mode is Mode.AUTO and say.resume:
+            mode = Mode.DIRECT
+        if mode is not Mode.DIRECT:
+            say = self._as_asked(say)
+        outcome = self._build(tree, say)
+        if self.order.say.resume:
+            outcome = self._resumed(outcome, tree, say, narrow=mode is Mode.DIRECT)
+        digest = outcome.plan.digest
+        if self.order.digest and self.order.digest != digest:
+            raise Refused(f"the plan is {digest} by now, not {self.order.digest}; look at it again: publisher plan")
+        if self.order.dry_run:
+            return Published(outcome, self.base, "")
+        match mode:
+            case Mode.DIRECT:
+                return Published(outcome, self.base, self._commit(outcome))
+            case Mode.PULL_REQUEST:
+                return Published(outcome, self.base, "", self._review(outcome))
+            case Mode.AUTO:
+                return self._split(outcome, tree, say)
+
+    def _as_asked(self, say: Say) -> Say:
+        """Add what people say on the pull request that is open: allowances by its labels, and what it resumes."""
+        branch = branch_of(self.policy)
+        head = self.publisher.repository.tip(branch)
+        request = self.publisher.forge().find(branch, self.policy.git.branch) if head else None
+        if request is None:
+            return say
+        (commit,) = self.publisher.repository.log(head, most=1)
+        resumed = frozenset(trailers(commit.message, RESUME_TRAILER))
+        return say._replace(allow=(*say.allow, *allowances(request.labels)), resume=say.resume | resumed)
+
+    def _build(self, tree: ConfigTree, say: Say) -> Outcome:
+        past = past_of(self.publisher.repository, self.base, self.policy, self.publisher.now())
+        return build(self.policy, self.data, self.topology, tree, past, say)
+
+    def _resumed(self, outcome: Outcome, tree: ConfigTree, say: Say, *, narrow: bool) -> Outcome:
+        """Check that what is to be resumed was held; narrow a commit to it, so that it can be reverted by itself."""
+        resumed = frozenset(outcome.plan.resumed)
+        if missing := sorted(self.order.say.resume - resumed - {ALL}):
+            held = ", ".join(sorted({item.name.partition(" ")[2] for item in outcome.plan.held} | resumed)) or "nothing"
+            raise UsageError(f"{', '.join(missing)}: not held, or nothing would become of it; held: {held}")
+        return self._build(tree, say._replace(back=without(outcome, resumed))) if narrow else outcome
+
+    def _split(self, outcome: Outcome, tree: ConfigTree, say: Say) -> Published:
+        """Mode auto: some classes of changes go to the branch, the rest to the pull request."""
+        direct = frozenset(self.policy.publish.direct)
+        chosen = frozenset(name for name, found in classes(outcome.plan).items() if found and found <= direct)
+        first = self._build(tree, say._replace(back=without(outcome, chosen)))
+        commit = self._commit(first)
+        if commit:
+            self.base = commit
+            tree = applied(tree, first.plan)
+        return Published(outcome, self.base, commit, self._review(self._build(tree, say)))
+
+    def _commit(self, outcome: Outcome) -> str:
+        """Commit to the branch, with the snapshot, both or none."""
+        repository, policy = self.publisher.repository, self.policy
+        if not outcome.plan.files:
+            self._beat()
+            return ""
+        draft = Draft(
+            policy.git.branch,
+            self.base,
+            {file.path: file.content for file in outcome.plan.files},
+            report.commit_message(outcome.plan),
+            policy.git.author,
+            options=policy.publish.push_options,
+            refspec=policy.publish.refspec,
+        )
+        if policy.publish.refspec:
+            return repository.publish(draft)  # asks for review: nothing is published yet, and so no snapshot of it
+        snapshots = self._snapshots()
+        if not policy.publish.api_commits:
+            return repository.publish(draft, *snapshots)
+        if snapshots:
+            repository.publish(*snapshots)
+        made = self.publisher.forge().commit(draft)
+        repository.newest(policy.git.branch, policy.publisher)
+        return made
+
+    def _snapshots(self) -> tuple[Draft, ...]:
+        made = record.draft(self.publisher.repository, self.policy, self.topology)
+        return (made,) if made else ()
+
+    def _beat(self) -> None:
+        """Record a snapshot without a change where the last is too old, so that status can tell silence from calm."""
+        repository, policy = self.publisher.repository, self.policy
+        last = record.newest(repository, policy.publisher) if policy.publish.heartbeat else None
+        if last and self.publisher.now() - last.time >= policy.publish.heartbeat:
+            again = Draft(record.branch_of(policy.publisher), last.id, {}, last.message, policy.git.author)
+            repository.publish(*(self._snapshots() or (again,)))
+
+    def _review(self, outcome: Outcome) -> Review | None:
+        publisher = self.publisher
+        return review(publisher.repository, publisher.forge, outcome, self.policy, self.base, self._snapshots)

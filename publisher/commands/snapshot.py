@@ -13,14 +13,14 @@ from publisher.errors import UsageError
 from publisher.resources import schema
 
 
-def load(files: Mapping[str, bytes]) -> Topology:
+def load(files: Mapping[str, bytes], where: str = "--snapshot") -> Topology:
     """Read a snapshot; raises UsageError with everything that is wrong in it."""
     if snapshot.INDEX not in files:
-        raise UsageError(f"--snapshot: there is no {snapshot.INDEX} in the folder; publisher snapshot writes one")
+        raise UsageError(f"{where}: there is no {snapshot.INDEX} in the folder; publisher snapshot writes one")
     findings: list[Finding] = []
     index = _document(snapshot.INDEX, "snapshot", files[snapshot.INDEX], findings)
     clusters: dict[str, Any] = {}
-    for name in index.get("clusters", []) if not findings else []:
+    for name in index.get("clusters", {}) if not findings else []:
         path = snapshot.cluster_path(name)
         if path not in files:
             findings.append(Finding(path, "", "missing", f"{snapshot.INDEX} names it and it is not there"))
@@ -33,7 +33,7 @@ def load(files: Mapping[str, bytes]) -> Topology:
         if document.get("cluster", name) != name:
             findings.append(Finding(path, "/cluster", "file-name", "the name in the file and of the file differ"))
     if findings:
-        raise UsageError("--snapshot: it cannot be used", findings)
+        raise UsageError(f"{where}: it cannot be used", findings)
     return snapshot.load(index, clusters)
 
 

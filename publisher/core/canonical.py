@@ -6,7 +6,6 @@ comes or goes, first or last, is exactly one line of a diff: no comma moves on a
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -17,7 +16,6 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
-from ruamel.yaml.representer import SafeRepresenter
 
 END = "$end"
 """Last key of a map that grows with the fleet; its value is always true."""
@@ -114,26 +112,41 @@ def _line_of(data: bytes, text: str) -> int:
     return data[: max(position, 0)].count(b"\n") + 1
 
 
-def dump_yaml(document: Any) -> bytes:
-    """Write a plain document as YAML, keys in the order given."""
-    writer = YAML(typ="safe", pure=True)
-    writer.Representer = _Representer
-    writer.default_flow_style = False
-    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    writer.width = 4096
-    out = io.BytesIO()
-    writer.dump(document, out)
-    return out.getvalue()
+def dump_yaml(document: Mapping[str, Any]) -> bytes:
+    """Write a plain document as YAML, keys in the order given, one entry a line.
+
+    What stands deeper than three maps is written on the line of its entry, as JSON, which YAML reads too.
+    """
+    return ("\n".join(_yaml_lines(document, 0)) + "\n").encode()
 
 
-class _Representer(SafeRepresenter):
-    """Escapes what other styles would read back as something else, such as U+0085."""
+def _yaml_lines(value: Mapping[str, Any], depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    for name, item in value.items():
+        key = f"{indent}{name if _PLAIN_KEY.fullmatch(name) else _flow(name)}:"
+        if isinstance(item, Mapping) and item and depth < 2:
+            yield key
+            yield from _yaml_lines(item, depth + 1)
+        elif isinstance(item, list) and item and depth == 0:
+            yield key
+            yield from (f"- {_flow(entry)}" for entry in item)
+        else:
+            yield f"{key} {_flow(item)}"
 
-    def represent_str(self, data: str) -> Any:
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if data.isprintable() else '"')
+
+_PLAIN_KEY = re.compile(r"(?!(?i:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][-A-Za-z0-9_./]*")
+"""A key that no reader of YAML takes for something else than text."""
 
 
-_Representer.add_representer(str, _Representer.represent_str)
+def _flow(value: Any) -> str:
+    """Write a value on one line; what a reader of YAML would fold or refuse is escaped."""
+    written = _inline_in_order(value)
+    if written.isprintable():
+        return written
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08X}" for char in written)
+
+
+_inline_in_order = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def load_yaml(data: bytes) -> Any:

@@ -61,6 +61,10 @@ class Draft:
     replaces: str | None = None
     """None: the branch only moves on from ``base``. Else the commit that the branch has now (empty: there is no such
     branch) and that this one takes the place of, if it is still that."""
+    options: tuple[str, ...] = ()
+    """Given to the server, as ``git push --push-option``."""
+    refspec: str = ""
+    """Where to push to instead of the branch, for a review on the host: ``refs/for/main``."""
 
 
 def trailers(message: str, name: str) -> tuple[str, ...]:

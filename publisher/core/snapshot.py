@@ -33,24 +33,32 @@ def cluster_path(name: str) -> str:
     return f"clusters/{name}.yaml"
 
 
-def dump(topology: Topology) -> dict[str, bytes]:
-    """Write a snapshot as files by path."""
+def dump(topology: Topology, known: Mapping[str, str] | None = None) -> dict[str, bytes]:
+    """Write a snapshot as files by path, but for clusters whose digest is known to be written already."""
+    told = digests(topology)
     files = {
-        cluster_path(name): dump_yaml(_cluster_document(cluster)) for name, cluster in sorted(topology.clusters.items())
+        cluster_path(name): dump_yaml(_cluster_document(cluster))
+        for name, cluster in sorted(topology.clusters.items())
+        if (known or {}).get(name) != told[name]
     }
-    files[INDEX] = dump_yaml(_index_document(topology))
+    files[INDEX] = dump_yaml(_index_document(topology, told))
     return files
+
+
+def digests(topology: Topology) -> dict[str, str]:
+    """Give a digest of what was read of each cluster."""
+    return {
+        name: hashlib.sha256(repr(_cluster_document(cluster)).encode()).hexdigest()[:16]
+        for name, cluster in sorted(topology.clusters.items())
+    }
 
 
 def digest(topology: Topology) -> str:
     """Give a digest of what was read: equal topologies give equal digests."""
-    seen = hashlib.sha256()
-    for cluster in sorted(topology.clusters.values(), key=lambda item: item.name):
-        seen.update(repr(_cluster_document(cluster)).encode())
-    return seen.hexdigest()[:16]
+    return hashlib.sha256(repr(digests(topology)).encode()).hexdigest()[:16]
 
 
-def _index_document(topology: Topology) -> dict[str, Any]:
+def _index_document(topology: Topology, told: Mapping[str, str]) -> dict[str, Any]:
     findings = [
         {
             name: getattr(finding, name)
@@ -61,7 +69,7 @@ def _index_document(topology: Topology) -> dict[str, Any]:
     ]
     return {
         "snapshot": VERSION,
-        "clusters": sorted(topology.clusters),
+        "clusters": dict(told),
         **({"findings": findings} if findings else {}),
     }
 
