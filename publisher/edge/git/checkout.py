@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from publisher.edge.git import store
+from publisher.edge.git.history import History
 from publisher.edge.git.run import GitRunner, failure
 from publisher.errors import GitError, Refused, UsageError
 
 SETTINGS = "publisher.yaml"
 
 
-class Checkout:
+class Checkout(History):
     """A config repository in a folder, with or without a remote."""
 
     def __init__(self, folder: Path) -> None:
@@ -125,6 +126,9 @@ class Checkout:
             if store.resolve(self._git, state):
                 raise Refused(f"{self.name}: {state} says that something is half done; conclude or abort it first")
         self._git.run("read-tree", "-m", "-u", "--dry-run", "HEAD", made)
+
+    def _source(self) -> str:
+        return self._remote(self._git.attempt("symbolic-ref", "--quiet", "--short", "HEAD")[1].decode().strip())
 
     def _remote(self, branch: str) -> str:
         """Choose the remote as git does; empty where there is none."""

@@ -7,15 +7,19 @@ import hashlib
 import os
 import shutil
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from publisher.core.redact import redact
 from publisher.edge.git import store
 from publisher.edge.git.checkout import SETTINGS
+from publisher.edge.git.history import History
 from publisher.edge.git.run import GitRunner
 from publisher.errors import GitError, PushRejected, UsageError
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _HEAD = "refs/publisher/head"
 """Where the remote's own HEAD is kept."""
 
@@ -25,7 +29,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "publisher"
 
 
-class Clone:
+class Clone(History):
     """A config repository behind a URL. One process at a time works on its clone; others wait."""
 
     def __init__(self, url: str) -> None:
@@ -78,11 +82,17 @@ class Clone:
 
     def tree(self, commit: str, paths: tuple[str, ...]) -> dict[str, bytes]:
         """Read the files of a commit below some paths."""
+        return self._mended(store.read_tree, self._git, commit, paths)
+
+    def _mended(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return store.read_tree(self._git, commit, paths)
+            return read(*args, **kwargs)
         except GitError:
             self._clone()
-            return store.read_tree(self._git, commit, paths)
+            return read(*args, **kwargs)
+
+    def _source(self) -> str:
+        return self._url
 
     def newest(self, branch: str) -> str:
         """Give the commit to build on, as fetched last."""
