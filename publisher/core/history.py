@@ -62,9 +62,19 @@ class Draft:
     """None: the branch only moves on from ``base``. Else the commit that the branch has now (empty: there is no such
     branch) and that this one takes the place of, if it is still that."""
     options: tuple[str, ...] = ()
-    """Given to the server, as ``git push --push-option``."""
+    """Push options for the server."""
     refspec: str = ""
-    """Where to push to instead of the branch, for a review on the host: ``refs/for/main``."""
+    """The ref of the remote to push to instead of the branch, like ``refs/for/main``; then the branch does not move."""
+
+    @property
+    def ref(self) -> str:
+        """The ref that the commit goes to."""
+        return self.refspec or f"refs/heads/{self.branch}"
+
+    @property
+    def moves(self) -> bool:
+        """Whether the branch moves to the commit."""
+        return self.ref == f"refs/heads/{self.branch}"
 
 
 def trailers(message: str, name: str) -> tuple[str, ...]:

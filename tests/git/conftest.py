@@ -23,6 +23,7 @@ from publisher.cli import main
 from publisher.commands.publish import Published
 from publisher.commands.publish import publish as run_publish
 from publisher.core import snapshot
+from publisher.core.history import Draft
 from publisher.core.model import Address, Cluster, Endpoints, Node, Port, Service, ServiceKey, Topology
 from publisher.edge.files import replace_folder
 from publisher.edge.git import Checkout, Clone, is_url
@@ -128,6 +129,17 @@ class World:
             repository, source or (lambda _: self.fleet(*nodes or ("node1",))), dry_run, lambda attempt: None
         )
 
+    @staticmethod
+    def draft(branch: str, base: str, files: dict[str, bytes | None] | None = None, **more: Any) -> Draft:
+        """Make a draft that writes a file of the branch's own name, or these."""
+        made = {f"{branch}.txt": f"{base}\n".encode()} if files is None else files
+        return Draft(branch, base, made, f"ours on {branch}\n", **{"author": "A <a@example.com>", **more})
+
+    def refs(self, repo: Path | None = None, *patterns: str) -> dict[str, str]:
+        """Give all refs of the remote, or of another repository, each with its commit."""
+        lines = self.git("for-each-ref", "--format=%(refname) %(objectname)", *patterns, at=repo).splitlines()
+        return dict(line.split() for line in lines)
+
     def snapshot(self, *nodes: str) -> Path:
         """Lay down a fleet of these nodes (node1), for the command line."""
         folder = self.folder / "-".join(("snapshot", *nodes))
@@ -193,6 +205,12 @@ def world(tmp_path: Path, set_up: Path, monkeypatch: pytest.MonkeyPatch) -> Worl
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     shutil.copytree(set_up, tmp_path / "remote.git")
     return World(tmp_path, tmp_path / "remote.git")
+
+
+@pytest.fixture(params=["checkout", "url"])
+def repo(world: World, request: pytest.FixtureRequest) -> Path | str:
+    """Publish from a checkout, and by URL."""
+    return world.checkout() if request.param == "checkout" else world.remote.as_uri()
 
 
 @dataclass

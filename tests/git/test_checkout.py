@@ -521,9 +521,6 @@ def test_variables_of_a_hook(world: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 
 FAILING = "echo no >&2; exit 1"
 CONFIGURED = {
-    "commit.gpgSign": "true",
-    "user.signingKey": "nobody",
-    "gpg.program": "/bin/false",
     "push.gpgSign": "true",
     "push.followTags": "true",
     "push.default": "nothing",

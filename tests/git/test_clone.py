@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from publisher.cli import main
+from publisher.core.history import Draft
 from publisher.errors import GitError, UsageError
 
 
@@ -41,7 +42,7 @@ def test_it_is_used_again(world: Any, clone: Path) -> None:
 def test_it_knows_what_it_has_published(world: Any, clone: Path) -> None:
     """The next plan of one and the same run builds on our commit."""
     repo = world.open(world.remote.as_uri())
-    made = repo.publish(repo.newest("main"), {"x": b"x"}, "x\n", "A <a@example.com>", "main")
+    made = repo.publish(Draft("main", repo.newest("main"), {"x": b"x"}, "x\n", "A <a@example.com>"))
     assert repo.newest("main") == made == world.head()
 
 
@@ -280,7 +281,7 @@ def test_who_holds_it_is_waited_for(world: Any, child: Any) -> None:
     process = child(world.remote.as_uri())
     with pytest.raises(subprocess.TimeoutExpired):
         process.communicate(timeout=1.5)
-    first.publish(base, {"x": b"x"}, "first\n", "A <a@example.com>", "main")
+    first.publish(Draft("main", base, {"x": b"x"}, "first\n", "A <a@example.com>"))
     del first
     assert process.communicate()
     assert process.returncode == 0

@@ -15,12 +15,6 @@ from publisher.commands.publish import ATTEMPTS
 from publisher.errors import GitError, PushRejected, Refused
 
 
-@pytest.fixture(params=["checkout", "url"])
-def repo(world: Any, request: pytest.FixtureRequest) -> Any:
-    """Publish from a checkout, and by URL."""
-    return world.checkout() if request.param == "checkout" else world.remote.as_uri()
-
-
 class Slow:
     """A repository that somebody else is faster in: each time, just before ours is pushed."""
 
@@ -208,6 +202,34 @@ def test_the_branch_cannot_be(world: Any) -> None:
         world.publish(repo)
     assert not isinstance(raised.value, PushRejected)
     assert world.state(repo) == before
+
+
+@pytest.mark.parametrize("which", ["main", "snapshots/edge"])
+@pytest.mark.parametrize("when", ["before", "in the instant of"])
+def test_one_of_two_branches(world: Any, repo: Any, which: str, when: str) -> None:
+    """Whichever branch somebody was faster at, before the push or in its instant: it is named and none has moved."""
+    opened = world.open(repo)
+    opened.publish(world.draft("main", opened.newest("main")), world.draft("snapshots/edge", ""))
+    base, tip = opened.newest("main", "edge"), opened.tip("snapshots/edge")
+    move = f"git update-ref refs/heads/{which} $(git commit-tree -m theirs -p {which} {which}^{{tree}})"
+    if when == "before":
+        assert os.system(f"cd '{world.remote}' && {move}") == 0
+    else:
+        quarantine = "GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES"
+        world.hook(world.remote, "pre-receive", f"unset {quarantine}; {move}")
+    there, here = world.refs(), world.state(repo) if not isinstance(repo, str) else None
+    with pytest.raises(PushRejected, match=f"git push: {which} has moved on"):
+        opened.publish(world.draft("main", base), world.draft("snapshots/edge", tip))
+    assert {name for name, commit in world.refs().items() if commit != there[name]} == (
+        {f"refs/heads/{which}"} if when != "before" else set()
+    )
+    assert world.git("log", "-1", "--format=%s", which) == "theirs"
+    assert here is None or world.state(repo) == here
+    (world.remote / "hooks/pre-receive").unlink(missing_ok=True)
+    made = opened.publish(
+        world.draft("main", opened.newest("main", "edge")), world.draft("snapshots/edge", opened.tip("snapshots/edge"))
+    )
+    assert (made, world.head(name=f"{which}~")) == (world.head(), world.git("rev-parse", ":/^theirs"))
 
 
 def test_eight_at_once(world: Any) -> None:

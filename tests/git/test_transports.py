@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from publisher.core.history import Draft
 from publisher.edge.git import is_url, run
 from publisher.errors import GitError
 
@@ -71,7 +72,7 @@ def test_http_large_push(world: Any, http: Any) -> None:
     """A push that git sends in chunks arrives whole."""
     noise = os.urandom(3 << 20)
     repo = world.open(http.url)
-    made = repo.publish(repo.newest("main"), {"pipy/large": noise}, "large\n", "A <a@example.com>", "main")
+    made = repo.publish(Draft("main", repo.newest("main"), {"pipy/large": noise}, "large\n", "A <a@example.com>"))
     assert made == world.head()
     assert subprocess.check_output(["git", "-C", world.remote, "show", "main:pipy/large"]) == noise
 

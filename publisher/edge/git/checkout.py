@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from publisher.edge.git import store
+from publisher.core.history import Draft
+from publisher.edge.git import push, revert, store
 from publisher.edge.git.history import History
 from publisher.edge.git.run import GitRunner, failure
-from publisher.errors import GitError, Refused, UsageError
+from publisher.errors import GitError, PushRejected, Refused, UsageError
 
 SETTINGS = "publisher.yaml"
 
@@ -29,6 +30,8 @@ class Checkout(History):
             raise UsageError(f"{folder}: not the top of a Git checkout; name {out.decode(errors='replace').strip()}")
         if not store.resolve(self._git, "HEAD"):
             raise UsageError(f"{folder}: nothing is committed yet; commit what is there first")
+        self._target = ""
+        """The branch that was built on last."""
 
     def settings(self) -> bytes:
         """Give publisher.yaml as it lies in the folder."""
@@ -47,29 +50,37 @@ class Checkout(History):
         """Read the files of a commit below some paths."""
         return store.read_tree(self._git, commit, paths)
 
-    def newest(self, branch: str) -> str:
-        """Fetch, and give the commit to build on.
+    def newest(self, branch: str, publisher: str = "") -> str:
+        """Fetch, and give the commit to build on; brings the branches of a publisher, or that they are gone, along.
 
-        Raises UsageError where another branch is checked out, Refused where it has commits the remote has not.
+        Raises UsageError where there is no such branch.
         """
-        status, out, _ = self._git.attempt("symbolic-ref", "--quiet", "HEAD")
-        current = out.decode().strip().removeprefix("refs/heads/")
-        if status or current != branch:
-            raise UsageError(
-                f"{self.name}: {current or 'no branch'} is checked out, publisher.yaml publishes to {branch}; "
-                f"git switch {branch}, or change git.branch"
-            )
-        head = self.head()
+        self._target = branch
+        here = self._current() == branch
         remote = self._remote(branch)
-        if not remote:
-            return head
-        tracking = f"refs/remotes/{remote}/{branch}"
-        if not store.fetch(self._git, remote, f"+refs/heads/{branch}:{tracking}"):
-            return head
-        tip = store.resolve(self._git, tracking)
-        if self._git.attempt("merge-base", "--is-ancestor", head, tip)[0]:
-            raise Refused(f"{self.name}: {branch} has commits that {remote}/{branch} has not; push or drop them first")
-        return tip
+        found = ""
+        if remote:
+            tracking = f"refs/remotes/{remote}"
+            # patterns, since git minds a branch that is not there: the star stands for nothing
+            kinds = ("publishe*r", "snapshot*s") if publisher else ()
+            own = tuple(f"+refs/heads/{kind}/{publisher}:{tracking}/{kind}/{publisher}" for kind in kinds)
+            if store.fetch(self._git, remote, f"+refs/heads/{branch}:{tracking}/{branch}", *own):
+                return store.resolve(self._git, f"{tracking}/{branch}")
+            if own:
+                store.fetch(self._git, remote, *own)
+        found = self.head() if here else store.resolve(self._git, f"refs/heads/{branch}")
+        if not found:
+            raise self._elsewhere()
+        return found
+
+    def tip(self, branch: str) -> str:
+        """Give the commit of another branch as fetched last; empty where there is none."""
+        remote = self._remote(self._target or branch)
+        return store.resolve(self._git, f"refs/remotes/{remote}/{branch}" if remote else f"refs/heads/{branch}")
+
+    def reverted(self, base: str, commit: str) -> dict[str, bytes | None]:
+        """Give what changes on ``base`` when a commit is taken back; raises Refused naming what does not fit."""
+        return revert.reverted(self._git, base, commit)
 
     def settings_at(self, commit: str) -> bytes:
         """Give publisher.yaml to publish with: the one of ``commit``, unless it is edited here.
@@ -87,26 +98,53 @@ class Checkout(History):
             raise Refused(f"{self.name}: {SETTINGS} is neither as committed here nor as on the remote; pull first")
         return here
 
-    def publish(self, base: str, changes: Mapping[str, bytes | None], message: str, author: str, branch: str) -> str:
-        """Commit on ``base``, push, and move the checkout there; gives the commit.
+    def publish(self, *drafts: Draft) -> str:
+        """Commit, push, and move the checkout where it is on a branch that moves; gives the first commit.
 
-        Raises PushRejected where the remote has moved on; then nothing has changed.
+        Raises PushRejected where the remote has moved on, UsageError where another branch is checked out than the one
+        that ``newest`` was asked for, and that would move; then nothing has changed.
         """
-        made = store.commit(self._git, base, changes, message, author)
-        self._check_clean(made)
-        remote = self._remote(branch)
+        current = self._current()
+        if any(draft.moves and draft.branch == self._target != current for draft in drafts):
+            raise self._elsewhere()
+        remote = self._remote(self._target or drafts[0].branch)
+        if not remote and any(draft.refspec for draft in drafts):
+            raise UsageError(f"{self.name}: publish.refspec names a ref of a remote, and there is none")
+        made = push.make(self._git, drafts)
+        # a branch that is replaced on the remote is left as it is here, as git does
+        here = [one for one in made if one.draft.moves and one.draft.branch == current]
+        here = [one for one in here if not remote or one.draft.replaces is None]
+        for one in here:
+            self._check_follows(one, remote)
+            self._check_clean(one.commit)
         if remote:
-            store.push(self._git, remote, made, branch)
+            push.push(self._git, remote, made)
         try:
             with _uninterrupted():
-                self._git.run("merge", "--quiet", "--ff-only", "--no-squash", "--no-autostash", made)
+                if remote:
+                    push.track(self._git, f"refs/remotes/{remote}", made)
+                else:
+                    push.move(self._git, [one for one in made if one not in here])
+                for one in here:
+                    self._git.run("merge", "--quiet", "--ff-only", "--no-squash", "--no-autostash", one.commit)
         except GitError as error:
             if not remote:
                 raise
             raise GitError(
-                f"{made[:12]} is pushed, but the checkout could not follow: {error}; run git pull"
+                f"{made[0].commit[:12]} is pushed, but the checkout could not follow: {error}; run git pull"
             ) from error
-        return made
+        return made[0].commit
+
+    def _check_follows(self, made: push.Made, remote: str) -> None:
+        """Refuse while the branch that is checked out has commits that are not in what is to be published."""
+        if not self._git.attempt("merge-base", "--is-ancestor", "HEAD", made.commit)[0]:
+            return
+        branch = made.draft.branch
+        if remote:
+            raise Refused(f"{self.name}: {branch} has commits that {remote}/{branch} has not; push or drop them first")
+        if made.draft.replaces is None:
+            raise PushRejected(f"{self.name}: {branch} has moved on")
+        raise Refused(f"{self.name}: {branch} is checked out and would be replaced; git switch to another branch")
 
     def _check_clean(self, made: str) -> None:
         """Refuse while following ``made`` could fail, or overwrite what is in no commit; ignored files count."""
@@ -128,7 +166,18 @@ class Checkout(History):
         self._git.run("read-tree", "-m", "-u", "--dry-run", "HEAD", made)
 
     def _source(self) -> str:
-        return self._remote(self._git.attempt("symbolic-ref", "--quiet", "--short", "HEAD")[1].decode().strip())
+        return self._remote(self._current())
+
+    def _current(self) -> str:
+        """Give the branch that is checked out; empty where there is none."""
+        status, out, _ = self._git.attempt("symbolic-ref", "--quiet", "HEAD")
+        return "" if status else out.decode().strip().removeprefix("refs/heads/")
+
+    def _elsewhere(self) -> UsageError:
+        return UsageError(
+            f"{self.name}: {self._current() or 'no branch'} is checked out, publisher.yaml publishes to "
+            f"{self._target}; git switch {self._target}, or change git.branch"
+        )
 
     def _remote(self, branch: str) -> str:
         """Choose the remote as git does; empty where there is none."""

@@ -7,12 +7,13 @@ import hashlib
 import os
 import shutil
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from publisher.core.history import Draft
 from publisher.core.redact import redact
-from publisher.edge.git import store
+from publisher.edge.git import push, revert, store
 from publisher.edge.git.checkout import SETTINGS
 from publisher.edge.git.history import History
 from publisher.edge.git.run import GitRunner
@@ -94,12 +95,20 @@ class Clone(History):
     def _source(self) -> str:
         return self._url
 
-    def newest(self, branch: str) -> str:
-        """Give the commit to build on, as fetched last."""
-        found = store.resolve(self._git, f"refs/heads/{branch}")
+    def newest(self, branch: str, publisher: str = "") -> str:
+        """Give the commit to build on, as fetched last; so was all that a publisher has there."""
+        found = self.tip(branch)
         if not found:
             raise UsageError(f"{self.name}: there is no branch {branch}; push it, or change git.branch")
         return found
+
+    def tip(self, branch: str) -> str:
+        """Give the commit of another branch as fetched last; empty where there is none."""
+        return store.resolve(self._git, f"refs/heads/{branch}")
+
+    def reverted(self, base: str, commit: str) -> dict[str, bytes | None]:
+        """Give what changes on ``base`` when a commit is taken back; raises Refused naming what does not fit."""
+        return revert.reverted(self._git, base, commit)
 
     def settings_at(self, commit: str) -> bytes:
         """Give publisher.yaml of a commit."""
@@ -108,16 +117,16 @@ class Clone(History):
             raise UsageError(f"{self.name}: no {SETTINGS} in the repository; publisher init lays one down")
         return found
 
-    def publish(self, base: str, changes: Mapping[str, bytes | None], message: str, author: str, branch: str) -> str:
-        """Commit on ``base`` and push; gives the commit.
+    def publish(self, *drafts: Draft) -> str:
+        """Commit and push; gives the first commit.
 
         Raises PushRejected where the remote has moved on; what it has now is fetched.
         """
-        made = store.commit(self._git, base, changes, message, author)
+        made = push.make(self._git, drafts)
         try:
-            store.push(self._git, self._url, made, branch)
+            push.push(self._git, self._url, made)
         except PushRejected:
             self._fetch(self._git)
             raise
-        self._git.run("update-ref", f"refs/heads/{branch}", made)
-        return made
+        push.track(self._git, "refs/heads", made)
+        return made[0].commit

@@ -31,10 +31,11 @@ _FIXED = {
     "LC_ALL": "C",
 }
 _SSH = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=15"}
-# Of git's own variables only those that say how to reach a remote stay. The others (GIT_DIR, GIT_INDEX_FILE ... of a
-# hook that runs us) would point git at another repository than the one that was named.
+# Of git's own variables only those that say who we are and how to reach a remote stay. The others (GIT_DIR,
+# GIT_INDEX_FILE ... of a hook that runs us) would point git at another repository than the one that was named.
 _MISLEADING = re.compile(
-    r"GIT_(?!(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|SSL_.*|CONFIG_.*|TRACE.*|PROXY.*|EXEC_PATH|HTTP_.*)$)"
+    r"GIT_(?!(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|SSL_.*|CONFIG_.*|TRACE.*|PROXY.*|EXEC_PATH|HTTP_.*"
+    r"|(AUTHOR|COMMITTER)_(NAME|EMAIL))$)"
 )
 # What people set for their own work: hooks, and pushes that take more along or want more than our one commit.
 _OURS = (
@@ -123,6 +124,9 @@ _HINTS = (
         "another git is at work here, or one was killed: look, then remove the lock file",
     ),
     (r"transport '.*' not allowed", "use file, https or ssh"),
+    (r"does not support --atomic", "several branches are pushed at once: set receive.advertiseAtomic there"),
+    (r"does not support push options", "set receive.advertisePushOptions there, or drop publish.pushOptions"),
+    (r"usage: git merge-tree", "this takes git 2.38 or newer"),
     (r"dubious ownership", "name it with git config --global --add safe.directory FOLDER, if you trust it"),
     (r"must be run in a work tree", "name a bare repository by its URL: file:///..."),
     (r"not a git repository", "run git init there first"),

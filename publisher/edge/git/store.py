@@ -1,24 +1,22 @@
-"""What is in a repository's object store: trees read, commits made, pushed. No work tree is touched."""
+"""What is in a repository's object store: trees read, commits made and fetched. No work tree is touched."""
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from publisher.core.redact import redact
+from publisher.core.history import Draft
 from publisher.edge.git.run import GitRunner, failure
-from publisher.errors import GitError, PushRejected, UsageError
+from publisher.errors import GitError, UsageError
 
 MAX_TREE = 512 * 1024 * 1024
 """Bytes of all files that are read from one commit."""
 
-_URL = re.compile(r"(https?|ssh|git|file)://(?!-)\S+|[\w.-]+@(?!-)[\w.-]+:\S+")
+_ROLES = ("AUTHOR", "COMMITTER")
 
-_MOVED_ON = re.compile(
-    r"fetch first|non-fast-forward|cannot lock ref|incorrect old value|reference already exists|failed to update ref"
-)
+_URL = re.compile(r"(https?|ssh|git|file)://(?!-)\S+|[\w.-]+@(?!-)[\w.-]+:\S+")
 
 
 def is_url(text: str) -> bool:
@@ -44,15 +42,18 @@ def read_tree(git: GitRunner, commit: str, paths: tuple[str, ...]) -> dict[str, 
             size += int(file_size)
     if size > MAX_TREE:
         raise GitError(f"the files below {', '.join(paths)} have more than {MAX_TREE >> 20} MiB")
-    out = git.run("cat-file", "--batch", stdin=b"".join(sha + b"\n" for _, sha in entries))
-    tree = {}
+    return dict(zip((path for path, _ in entries), read_blobs(git, [sha for _, sha in entries]), strict=True))
+
+
+def read_blobs(git: GitRunner, ids: Sequence[bytes]) -> Iterator[bytes]:
+    """Give the contents of blobs, all from one process."""
+    out = git.run("cat-file", "--batch", stdin=b"".join(sha + b"\n" for sha in ids))
     position = 0
-    for path, _ in entries:
+    for _ in ids:
         end = out.index(b"\n", position)
         length = int(out[position:end].split()[2])
-        tree[path] = out[end + 1 : end + 1 + length]
+        yield out[end + 1 : end + 1 + length]
         position = end + 2 + length
-    return tree
 
 
 def resolve(git: GitRunner, name: str) -> str:
@@ -61,27 +62,43 @@ def resolve(git: GitRunner, name: str) -> str:
     return "" if status else out.decode().strip()
 
 
-def commit(git: GitRunner, base: str, changes: Mapping[str, bytes | None], message: str, author: str) -> str:
-    """Make a commit on top of ``base`` and give its id. No branch moves yet."""
+def commit(git: GitRunner, draft: Draft) -> str:
+    """Make the commit of a draft, signed where git is told to, and give its id. No branch moves yet."""
     with tempfile.TemporaryDirectory(prefix="publisher-") as scratch:
-        blobs = _store_blobs(git, Path(scratch), {path: data for path, data in changes.items() if data is not None})
-        gone = "0" * len(base)
-        records = "".join(
-            f"0 {gone}\t{path}\0" if data is None else f"100644 {blobs[path]}\t{path}\0"
-            for path, data in changes.items()
-        )
         index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-        git.run("read-tree", base, extra=index)
-        git.run("update-index", "-z", "--index-info", stdin=records.encode(), extra=index)
+        files = {path: data for path, data in draft.changes.items() if data is not None}
+        records = "".join(f"100644 {sha}\t{path}\0" for path, sha in _store_blobs(git, Path(scratch), files).items())
+        if draft.base:
+            gone = "0" * len(draft.base)
+            records = "".join(f"0 {gone}\t{path}\0" for path in draft.changes.keys() - files) + records
+        git.run("read-tree", draft.base or "--empty", extra=index)
+        git.run("update-index", "-z", "--index-info", stdin=records.encode(errors="surrogateescape"), extra=index)
         tree = git.run("write-tree", extra=index).decode().strip()
+    parent = ("-p", draft.base) if draft.base else ()
+    sign = _signing(git)
+    arguments = ("commit-tree", *sign, tree, *parent, "-F", "-")
+    status, out, err = git.attempt(*arguments, stdin=draft.message.encode(), extra=identity(draft.author))
+    if not status:
+        return out.decode().strip()
+    if not draft.author and any(git.attempt("var", f"GIT_{role}_IDENT")[0] for role in _ROLES):
+        raise UsageError("git does not know who you are; git config user.name NAME, and git config user.email MAIL")
+    hint = "; commit.gpgSign is set: see to user.signingKey and gpg.format, or unset it" if sign else ""
+    raise GitError(failure("commit-tree", err) + hint)
+
+
+def identity(author: str) -> dict[str, str]:
+    """Give the variables that make ``name <mail>`` author and committer; none where it is empty."""
     name, _, mail = author.partition(" <")
-    identity = {
-        f"GIT_{role}_{what}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", name), ("EMAIL", mail.rstrip(">")))
-    }
-    made = git.run("commit-tree", tree, "-p", base, "-F", "-", stdin=message.encode(), extra=identity)
-    return made.decode().strip()
+    facts = {"NAME": name, "EMAIL": mail.rstrip(">")} if author else {}
+    return {f"GIT_{role}_{what}": value for role in _ROLES for what, value in facts.items()}
+
+
+def _signing(git: GitRunner) -> tuple[str, ...]:
+    """Give the option that commit-tree needs, which does not look at commit.gpgSign by itself."""
+    status, out, err = git.attempt("config", "--type=bool", "--get", "commit.gpgSign")
+    if status > 1:  # 1: not set
+        raise GitError(failure("config", err))
+    return ("-S",) if out == b"true\n" else ()
 
 
 def _store_blobs(git: GitRunner, scratch: Path, files: Mapping[str, bytes]) -> dict[str, str]:
@@ -106,16 +123,3 @@ def fetch(git: GitRunner, remote: str, *refspecs: str) -> bool:
     if status:
         raise GitError(failure("fetch", err))
     return True
-
-
-def push(git: GitRunner, remote: str, made: str, branch: str) -> None:
-    """Push a commit to a branch, never by force. Raises PushRejected where somebody was faster."""
-    status, out, err = git.network("push", "--porcelain", "--end-of-options", remote, f"{made}:refs/heads/{branch}")
-    if status == 0:
-        return
-    lines = out.decode(errors="replace").splitlines()
-    refused = next((line for line in lines if line.startswith("!")), "")
-    reason = refused.rpartition("\t")[2]
-    if _MOVED_ON.search(reason) and "; cannot create" not in err:  # env is in the way of env/prod, for good
-        raise PushRejected(f"git push: {branch} has moved on: {redact(reason, 200)}")
-    raise GitError(failure("push", f"error: {reason}\n{err}" if reason else err))
