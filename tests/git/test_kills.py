@@ -48,14 +48,31 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 ZYGOTE = """
 import json, os, sys
 from publisher.cli import main
-import publisher.cli.screen, publisher.commands.publish, publisher.edge.git, publisher.edge.karmada
+import publisher.cli.screen, publisher.commands.publish, publisher.edge.karmada
+from pathlib import Path
+from publisher.core.history import Draft
+from publisher.edge.git import Checkout, Clone, is_url
+
+def pair(place):
+    "Publish to main and to a branch beside it, each only what is not there yet."
+    opened = Clone(place) if is_url(place) else Checkout(Path(place))
+    bases = {"main": opened.newest("main", "edge"), "snapshots/edge": opened.tip("snapshots/edge")}
+    drafts = [
+        Draft(branch, base, {"new": b"x"}, f"ours on {branch}", "A <a@example.com>")
+        for branch, base in bases.items()
+        if not base or not opened.tree(base, ("new",))
+    ]
+    if drafts:
+        opened.publish(*drafts)
+    return 0
+
 for line in sys.stdin:
     arguments, environment = json.loads(line)
     child = os.fork()
     if not child:
         os.environ.clear()
         os.environ.update(environment)
-        os._exit(main(arguments))
+        os._exit(main(arguments) if arguments[0] == "publish" else pair(arguments[1]))
     print("ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
@@ -87,8 +104,8 @@ class Victim:
         self.count = self.folder / "count"
         self.count.write_text("0\n")
 
-    def run(self, target: Path | str, at: str, name: str) -> int:
-        """Run publish in a process of its own that is killed at a git command; gives its exit status."""
+    def run(self, target: Path | str, at: str, name: str, verb: str = "publish") -> int:
+        """Run publish, or a pair, in a process of its own that is killed at a git command; gives its exit status."""
         environment = {
             **os.environ,
             "XDG_CACHE_HOME": str(self.cache),
@@ -98,7 +115,8 @@ class Victim:
             "KILL_AT": at,
             "KILL_SIGNAL": name,
         }
-        print(json.dumps((self.arguments(target), environment)), file=self.zygote.stdin, flush=True)
+        arguments = self.arguments(target) if verb == "publish" else [verb, str(target)]
+        print(json.dumps((arguments, environment)), file=self.zygote.stdin, flush=True)
         ended = next(line for line in iter(self.zygote.stdout.readline, "") if line.startswith("ended with "))
         return int(ended.split()[-1])
 
@@ -181,6 +199,40 @@ def test_a_url(world: Any, victims: Iterator[Victim], when: str, monkeypatch: py
         assert world.linear(victim.remote) == ["set up", world.first]
         assert {path.suffix for path in (victim.cache / "publisher").iterdir()} == {".git", ".lock"}
     assert number > 12, "git commands of one run"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("place", ["checkout", "url", "no remote"])
+def test_two_branches(world: Any, victims: Iterator[Victim], place: str, when: str) -> None:
+    """On a remote both have moved or none; the next run does what is left, and nothing twice."""
+    seen = set()
+    for number, victim in enumerate(victims, 1):
+        repo, there = victim.repo, victim.remote if place != "no remote" else victim.repo
+        target: Any = victim.remote.as_uri() if place == "url" else repo
+        if place == "no remote":
+            world.git("remote", "remove", "origin", at=repo)
+        before = world.state(repo)
+        code = victim.run(target, f"{number}-{when}", "KILL", "pair")
+        moved = (len(world.linear(there)) == 2, "refs/heads/snapshots/edge" in world.refs(there))
+        after = world.state(repo)
+        if int(victim.count.read_text()) >= number:
+            assert code == CODES["KILL"], number
+            seen.add(moved)
+            assert after == before or after["status"] == ""
+            assert world.leftovers(repo) == []
+            assert victim.run(target, "never", "KILL", "pair") == 0
+        assert world.linear(there) == ["set up", "ours on main"]
+        assert world.git("log", "--format=%s", "snapshots/edge", at=there) == "ours on snapshots/edge"
+        assert world.git("status", "--porcelain", at=repo) == ""
+        assert world.refs(repo, "refs/heads").keys() <= world.refs(there, "refs/heads").keys()
+        if code == 0:
+            break
+    assert number > 15, "git commands of one run"
+    neither, beside, both = (False, False), (False, True), (True, True)
+    if place != "no remote":
+        assert seen == {neither, both}
+    else:  # main moves last, with the files, so that no run takes the other for done
+        assert seen == {neither, beside, both} - ({both} if when == "before" else set())
 
 
 def test_an_interrupt_while_the_checkout_follows(world: Any, child: Any) -> None:
