@@ -98,10 +98,10 @@ def forge(repo: str) -> Callable[[], Forge]:
 
     @cache
     def open_forge() -> Forge:
-        from publisher.edge.git import remote_url
+        from publisher.edge.git import Checkout, is_url
         from publisher.edge.github import from_environment
 
-        return from_environment(remote_url(repo), os.environ)
+        return from_environment(repo if is_url(repo) else Checkout(Path(repo)).url(), os.environ)
 
     return open_forge
 

@@ -1,7 +1,7 @@
 """Git repositories, through the user's own git."""
 
-from publisher.edge.git.checkout import Checkout
+from publisher.edge.git.checkout import Checkout, has_history
 from publisher.edge.git.clone import Clone
 from publisher.edge.git.store import is_url
 
-__all__ = ["Checkout", "Clone", "is_url"]
+__all__ = ["Checkout", "Clone", "has_history", "is_url"]

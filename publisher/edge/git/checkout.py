@@ -165,6 +165,11 @@ class Checkout(History):
                 raise Refused(f"{self.name}: {state} says that something is half done; conclude or abort it first")
         self._git.run("read-tree", "-m", "-u", "--dry-run", "HEAD", made)
 
+    def url(self) -> str:
+        """Give the URL of the remote; empty where there is none."""
+        remote = self._source()
+        return self._git.run("remote", "get-url", remote).decode().strip() if remote else ""
+
     def _source(self) -> str:
         return self._remote(self._current())
 
@@ -190,6 +195,16 @@ class Checkout(History):
                 f"{self.name}: which remote gets {branch}? git config branch.{branch}.remote {'|'.join(remotes)}"
             )
         return chosen.removeprefix(".")
+
+
+def has_history(folder: Path) -> bool:
+    """Tell whether a folder is the top of a checkout in which something is committed."""
+    if not (folder / ".git").exists():
+        return False
+    git = GitRunner(folder)
+    # unborn is what git calls HEAD before the first commit; anything else that is wrong is for Checkout to say
+    branch = git.attempt("symbolic-ref", "--quiet", "HEAD")[1].decode().strip()
+    return not branch or git.attempt("show-ref", "--verify", "--quiet", branch)[0] != 1
 
 
 @contextmanager

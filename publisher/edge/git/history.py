@@ -65,21 +65,22 @@ class History:
             if not ends or self._deepen(steps, ends):
                 return ()
 
-    def log(self, commit: str, paths: Collection[str] = (), most: int = 0) -> tuple[Commit, ...]:
-        """Give the history from a commit back, newest first; of some paths, and no more than so many.
+    def log(self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "") -> tuple[Commit, ...]:
+        """Give the history from a commit back, newest first, without what ``since`` has behind it.
 
-        Ends early where history is not here and cannot be fetched.
+        Only what touches some paths, and no more than so many. Ends early where history is not here and cannot be
+        fetched.
         """
         steps = iter(_STEPS)
         while True:
-            found, ends = self._mended(self._read_log, commit, frozenset(paths), most)
+            found, ends = self._mended(self._read_log, commit, frozenset(paths), most, since)
             if not ends or self._deepen(steps, ends):
                 return tuple(found)
 
-    def _read_log(self, commit: str, paths: Set[str], most: int) -> tuple[list[Commit], Set[str]]:
+    def _read_log(self, commit: str, paths: Set[str], most: int, since: str) -> tuple[list[Commit], Set[str]]:
         """Give the log, and where the history that is here ends before it is complete."""
         limits = [f"--max-count={most}"] if most and not paths else []
-        commits = read_commits(self._git, *limits, commit)
+        commits = read_commits(self._git, *limits, commit, *([f"^{since}"] if since else []))
         shallow = self._shallow() & {one.id for one in commits}
         if not paths:
             return commits, shallow if not most or len(commits) < most else frozenset()
