@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from publisher.commands.ports import Reader, Repository, Source
+    from publisher.commands.ports import Forge, Reader, Repository, Source
     from publisher.core.model import Topology
     from publisher.core.policy import Policy
 
@@ -24,6 +25,13 @@ def repository(repo: str) -> Repository:
     from publisher.edge.git import Checkout, Clone, is_url
 
     return Clone(repo) if is_url(repo) else Checkout(Path(repo))
+
+
+def forge(remote_url: str) -> Forge:
+    """Reach the host of a remote, for pull requests; raises UsageError where there are no credentials."""
+    from publisher.edge.github import from_environment
+
+    return from_environment(remote_url, os.environ)
 
 
 def source(snapshot: Path | None, kubeconfig: Path | None, context: str) -> Source:
