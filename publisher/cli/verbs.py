@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from publisher import __version__
-from publisher.cli import wiring
+from publisher.cli import actions, wiring
 from publisher.cli.options import (
     EXIT_CHANGES,
     EXIT_REFUSED,
@@ -206,6 +206,7 @@ def validate(
             if found
             else f"{directory}: valid"
         )
+    actions.annotate(found)
     if errors:
         raise typer.Exit(EXIT_REFUSED)
 
