@@ -26,7 +26,7 @@ _PAGES = 100
 _ACCEPT = "application/vnd.github+json"
 _VERSION = "2022-11-28"
 _ODD = "check GITHUB_API_URL, and that publisher is up to date"
-_STATUS = {"FORBIDDEN": 403, "INSUFFICIENT_SCOPES": 403, "NOT_FOUND": 404, "STALE_DATA": 409, "UNPROCESSABLE": 422}
+_STATUS = {"FORBIDDEN": 403, "INSUFFICIENT_SCOPES": 403, "NOT_FOUND": 404, "STALE_DATA": 412, "UNPROCESSABLE": 422}
 """What a type of GraphQL error would be in REST."""
 
 

@@ -22,13 +22,16 @@ def make(api: Api, draft: Draft) -> str:
     """
     if not draft.base:
         raise ApiError("GitHub: a commit without a parent cannot be made through its API; push it with git")
-    return api.settled(lambda look: _extend(api, draft, look) if draft.replaces is None else _replace(api, draft))
+    return api.settled(lambda _: _extend(api, draft) if draft.replaces is None else _replace(api, draft))
 
 
-def _extend(api: Api, draft: Draft, look: bool) -> str:
-    if look and (there := _there(api, draft, draft.branch)):
-        return there
-    return _commit(api, draft, draft.branch)
+def _extend(api: Api, draft: Draft) -> str:
+    try:
+        return _commit(api, draft, draft.branch)
+    except PushRejected:
+        if there := _there(api, draft, draft.branch):
+            return there
+        raise
 
 
 def _replace(api: Api, draft: Draft) -> str:
@@ -75,7 +78,7 @@ def _commit(api: Api, draft: Draft, branch: str) -> str:
             },
         )
     except ApiError as error:
-        if error.status == 409:
+        if error.status == 412:
             raise _moved(draft) from error
         raise
     return str(at(answer, str, "commit", "oid"))

@@ -22,7 +22,7 @@ from publisher.errors import ApiError
 MAX_BODY = 16 * 1024 * 1024
 """Bytes of one answer."""
 _CHUNK = 64 * 1024
-_WHOLE = 4
+WHOLE = 4
 """Time-outs that one answer may take in all."""
 
 
@@ -95,7 +95,7 @@ class _Careful:
         return _Answer(response.status_code, response.headers, text)
 
     def _read(self, response: requests.Response) -> bytes:
-        most = _WHOLE * self.timeout / 1000
+        most = WHOLE * self.timeout / 1000
         deadline = time.monotonic() + most
         chunks = []
         size = 0
@@ -128,7 +128,7 @@ def _innermost(error: BaseException) -> str:
     """Say what is at the bottom of a failure: those who pass it on quote addresses and each other."""
     seen = {id(error)}
     while True:
-        reasons = (getattr(error, "reason", None), error.__cause__, error.__context__, *error.args)
+        reasons = (getattr(error, "reason", None), error.__cause__, *error.args)
         cause = next((found for found in reasons if isinstance(found, BaseException) and id(found) not in seen), None)
         if cause is None:
             return redact(getattr(error, "strerror", None) or str(error) or type(error).__name__, 200)
