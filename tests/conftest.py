@@ -88,6 +88,12 @@ def forge() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def runner() -> ModuleType:
+    """Load runner.py, which runs workflows."""
+    return _load("runner")
+
+
+@pytest.fixture(scope="session")
 def github_description() -> Any:
     """Read GitHub's description of its API."""
     return _load("openapi").Description(Path(__file__).with_name("data") / "github/openapi.json")
