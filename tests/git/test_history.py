@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import pytest
 
 from publisher.core.history import Word
 from publisher.edge.git import Checkout, Clone
+from publisher.errors import GitError
 
 FILE = "pipy/config/services/default.flask.json"
 OTHER = "pipy/config/clusters/member1.json"
@@ -340,10 +344,11 @@ def test_the_last_word(past: Past, http: Any, make: Callable[[Past], Held]) -> N
 
 def test_a_word_says_who_when_and_what(past: Past) -> None:
     """Author, time and subject are those of the person's commit, whatever its encoding."""
-    past.git("config", "user.name", "Zoë Übermut")
+    author, message = (os.fsdecode(text.encode("latin1")) for text in ("Zoë Übermut", "zurück\n\nmehr\n"))
+    past.git("config", "user.name", author)
     past.git("config", "i18n.commitEncoding", "latin1")
     before = past.blob("HEAD")
-    made = past.world.commit(past.repo, {FILE: "mine\n"}, "zurück\n\nmehr\n")
+    made = past.ours("mine\n", FILE, message)
     time = int(past.git("log", "-1", "--format=%ct"))
     words = Checkout(past.repo).last_words(made, "edge", {FILE})
     assert words == {FILE: Word(made, "Zoë Übermut", time, "zurück", before)}
@@ -376,3 +381,165 @@ def test_any_number_of_paths(past: Path | Any) -> None:
     words = Checkout(past.repo).last_words(past.head(), "edge", [*odd, *(f"d{i}/{i:0100}" for i in range(20_000))])
     assert {path: word.commit for path, word in words.items()} == dict(zip(odd, held, strict=False))
     assert Checkout(past.repo).last_words(past.head(), "edge", []) == {}
+
+
+def shallow(past: Past, url: str = "", depth: int = 1) -> Checkout:
+    """Push, and clone no more than the newest commits."""
+    past.git("push", "--quiet", "origin", "main")
+    past.world.git(
+        "clone", "--quiet", f"--depth={depth}", url or past.world.remote.as_uri(), "ci", at=past.world.folder
+    )
+    return Checkout(past.world.folder / "ci")
+
+
+def known(past: Past) -> int:
+    """Count the commits in the shallow clone."""
+    return len(past.git("-C", "../ci", "rev-list", "HEAD").split())
+
+
+def test_no_more_is_fetched_than_it_takes(past: Past, http: Any) -> None:
+    """A shallow clone that knows the last word stays as it is; else it gets a step deeper, and no branch moves."""
+    for number in range(60):
+        past.ours(f"{number}\n", OTHER)
+    repository = shallow(past, http.url, depth=3)
+    past.world.other({"theirs.txt": "x\n"})
+    before = past.world.state(past.world.folder / "ci"), past.git("-C", "../ci", "for-each-ref")
+    asked = len(http.requests)
+    head = repository.head()
+    assert repository.last_words(head, "edge", [OTHER]) == {}
+    assert repository.allowances(head, "edge") == ()
+    assert [commit.id for commit in repository.log(head, [OTHER], 2)] == past.git("rev-list", "-2", "main").split()
+    assert [commit.id for commit in repository.log(head, (), 3)] == past.git("rev-list", "-3", "main").split()
+    assert len(http.requests) == asked
+    assert len(repository.log(head, [OTHER], 20)) == 20
+    assert known(past) == 53
+    assert repository.last_words(head, "edge", [FILE]) == {}
+    assert known(past) == 63
+    assert (past.world.state(past.world.folder / "ci"), past.git("-C", "../ci", "for-each-ref")) == before
+
+
+def test_our_commit_where_history_ends_may_not_have_touched_it(past: Past) -> None:
+    """The oldest commit of a shallow clone seems to have made every file."""
+    held = past.person("mine\n")
+    past.ours("x\n", OTHER)
+    assert ask(shallow(past)) == {FILE: (held, past.blob(f"{held}~"))}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("no remote", "there is no remote"),
+        ("gone", "does not (exist|appear)"),
+        ("which", "which remote"),
+        ("shallow too", "the remote has no more"),
+    ],
+)
+def test_what_cannot_be_known_is_held(past: Past, fault: str, reason: str) -> None:
+    """A word without a commit says in one line why; what is known is not among them."""
+    past.ours("x\n", OTHER)
+    if fault == "shallow too":
+        past.git("push", "--quiet", "origin", "main")
+        past.world.git(
+            "clone", "--quiet", "--bare", "--depth=1", past.world.remote.as_uri(), "s.git", at=past.world.folder
+        )
+        shutil.rmtree(past.world.remote)
+        (past.world.folder / "s.git").rename(past.world.remote)
+        past.world.other({OTHER: "y\n"}, OURS)
+        past.world.git("clone", "--quiet", "--depth=2", past.world.remote.as_uri(), "ci", at=past.world.folder)
+        repository = Checkout(past.world.folder / "ci")
+    else:
+        repository = shallow(past, depth=2)
+    match fault:
+        case "no remote":
+            past.git("-C", "../ci", "remote", "remove", "origin")
+        case "which":
+            past.git("-C", "../ci", "remote", "rename", "origin", "one")
+            past.git("-C", "../ci", "remote", "add", "two", "two.git")
+            past.git("-C", "../ci", "config", "--unset", "branch.main.remote")
+        case "gone":
+            shutil.rmtree(past.world.remote)
+    words = repository.last_words(repository.head(), "edge", [FILE, OTHER])
+    assert words.keys() == {FILE}
+    assert (words[FILE].commit, words[FILE].author, words[FILE].time, words[FILE].rejected) == ("", "", 0, "")
+    assert re.search(reason, words[FILE].subject)
+    assert "\n" not in words[FILE].subject
+    assert [commit.paths for commit in repository.log(repository.head(), [FILE, OTHER])] == [(OTHER,)]
+    assert repository.allowances(repository.head(), "nobody") == ()
+
+
+def test_a_secret_in_the_address_stays_one(past: Past, http: Any) -> None:
+    """A fetch that fails names no password."""
+    repository = shallow(past, http.url)
+    http.user = "robot:right"
+    past.git("-C", "../ci", "remote", "set-url", "origin", f"http://robot:wr0ng@{http.place}")
+    word = repository.last_words(repository.head(), "edge", [FILE])[FILE]
+    assert "Authentication failed" in word.subject
+    assert "wr0ng" not in word.subject
+
+
+def test_a_damaged_clone_is_made_anew(past: Past) -> None:
+    """History that is missing from the cache is fetched again."""
+    held = past.person("mine\n")
+    past.git("push", "--quiet", "origin", "main")
+    repository = Clone(past.world.remote.as_uri())
+    folder = next((past.world.folder / "cache/publisher").glob("*.git"))
+    name = past.git("rev-parse", f"{held}~2")
+    for pack in [*folder.glob("objects/pack/*")]:
+        pack.rename(past.world.folder / pack.name)
+    for pack in past.world.folder.glob("*.pack"):
+        past.world.git("-C", str(folder), "unpack-objects", "-q", stdin=pack.read_bytes())
+    (folder / "objects" / name[:2] / name[2:]).unlink()
+    assert ask(repository) == {FILE: (held, past.blob(f"{held}~"))}
+
+
+def test_a_lost_object_is_not_an_empty_history(past: Past) -> None:
+    """A checkout from which a commit is missing says so."""
+    name = past.git("rev-parse", "HEAD~")
+    (past.repo / ".git/objects" / name[:2] / name[2:]).unlink()
+    with pytest.raises(GitError, match="git rev-list: "):
+        ask(Checkout(past.repo))
+
+
+def test_allowances(past: Past) -> None:
+    """They count after our last commit, wherever a squash has put them, newest first."""
+    repository = Checkout(past.repo)
+    past.ours("x\n", "README.md", "an old one\n\nPublisher-Allow: old\n")
+    past.ours("3\n")
+    assert repository.allowances(past.head(), "edge") == ()
+    past.switch("theirs")
+    past.ours("x\n", "a", "allow\r\n\r\nPublisher-Allow: removed-targets=default/flask \r\n\r\nSigned-off-by: A\r\n")
+    past.merge("theirs", "-m", "Merge\n\nPublisher-Allow: b\nPublisher-Allow: c\n not Publisher-Allow: d")
+    assert repository.allowances(past.head(), "edge") == ("b", "c", "removed-targets=default/flask")
+    assert repository.allowances(past.head(), "nobody") == ()
+
+
+def test_allowances_are_looked_for(past: Past) -> None:
+    """Our last commit may be far back, and not in a shallow clone."""
+    past.ours("x\n", "a", "Allow it\n\nPublisher-Allow: a\n")
+    for number in range(120):
+        past.git("commit", "--quiet", "--allow-empty", "-m", f"{number}\n\nPublisher-Allow: {number}")
+    expected = (*map(str, reversed(range(120))), "a")
+    assert Checkout(past.repo).allowances(past.head(), "edge") == expected
+    repository = shallow(past)
+    assert repository.allowances(repository.head(), "edge") == expected
+
+
+def test_log(past: Past) -> None:
+    """Newest first, with the whole message; a merge has touched what it has like none of its parents."""
+    repository = Checkout(past.repo)
+    edit_in_a_merge(past)
+    merge = past.head()
+    everything = repository.log(merge)
+    assert [commit.id for commit in everything] == past.git("rev-list", "main").split()
+    assert {commit.paths for commit in everything} == {()}
+    assert repository.log(merge, (), 2) == everything[:2]
+    found = repository.log(merge, [FILE, OTHER])
+    assert [commit.id for commit in found] == [merge, *past.git("rev-list", "main", "--", FILE).split()[1:]]
+    assert {commit.paths for commit in found} == {(FILE,)}
+    assert repository.log(merge, [FILE, "README.md"], 2) == repository.log(merge, [FILE, "README.md"])[:2]
+    one = repository.log(merge, [FILE], 1)[0]
+    assert one.parents == tuple(past.git("rev-parse", "HEAD^1", "HEAD^2").split())
+    assert (one.author, one.subject) == ("Tester", "Merge branch 'theirs'")
+    assert str(one.time) == past.git("log", "-1", "--format=%ct")
+    assert found[-1].message == OURS
+    assert repository.log(merge, ["never"]) == ()
