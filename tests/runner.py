@@ -97,10 +97,10 @@ class Runner:
         assert given.keys() <= inputs.keys()
         assert {name for name, item in inputs.items() if item.get("required")} <= given.keys()
         for name, item in inputs.items():
-            self.table[f"inputs.{name}"] = self._text(given.get(name, item.get("default", "")), Job())
+            self.table[f"inputs.{name}"] = self.text(given.get(name, item.get("default", "")), Job())
         self.environment["GITHUB_ACTION_PATH"] = str(folder)
         job = self._steps(action["runs"]["steps"], ref)
-        job.outputs = {name: self._text(item["value"], job) for name, item in action["outputs"].items()}
+        job.outputs = {name: self.text(item["value"], job) for name, item in action["outputs"].items()}
         return job
 
     def _fresh(self) -> None:
@@ -134,7 +134,8 @@ class Runner:
         assert text in self.table, f"unknown expression: {text}"
         return self.table[text]
 
-    def _text(self, value: Any, job: Job) -> str:
+    def text(self, value: Any, job: Job) -> str:
+        """Put in what the expressions of a value give."""
         text = str(value).lower() if isinstance(value, bool) else str(value)
         return _EXPRESSION.sub(lambda found: self._expression(found[1], job), text)
 
@@ -187,7 +188,7 @@ class Runner:
             "PIP_NO_CACHE_DIR": "1",
             "PYTHONPATH": sysconfig.get_path("purelib"),
             **self.environment,
-            **{name: self._text(value, job) for name, value in step.get("env", {}).items()},
+            **{name: self.text(value, job) for name, value in step.get("env", {}).items()},
         }
         command = [*_SHELLS[step.get("shell", "")], str(script)]
         done = subprocess.run(

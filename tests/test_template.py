@@ -94,10 +94,10 @@ def test_workflows_are_safe(workflows):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["check", "publish"])
+@pytest.mark.parametrize("name", ["check", "publish", "status"])
 def test_workflows_say_whose_publisher_they_install(name):
     """The bare package name is never installed: in public indexes it is somebody else's."""
     text = (TEMPLATE / f".github/workflows/{name}.yml").read_text()
-    assert "pip install --requirement requirements.txt" in text
+    assert "pip install --quiet --requirement requirements.txt" in text
     lines = (TEMPLATE / "requirements.txt").read_text().splitlines()
     assert [line for line in lines if not line.startswith("#")] == []

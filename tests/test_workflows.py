@@ -21,11 +21,12 @@ TOP = Path(__file__).parent.parent
 ACTION = TOP / ".github/actions/publish"
 SERVICE = "pipy/config/services/default.flask.json"
 SETTINGS = """
-services:
-  default/flask:
-    routes: ["/env/*"]
 allowedNetworks: [127.1.0.0/16]
-"""
+services:
+  default/flask: {routes: ["/env/*"]%s}
+%s"""
+EXAMPLE = re.compile(r"^( *)#(?! \S)(.*)", re.MULTILINE)
+"""What is commented out; before prose there is a space behind the #."""
 SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
 COMMENT = f"{SAME_REPOSITORY} && github.event.number || 0"
 
@@ -52,10 +53,10 @@ class World:
         for name in ("member1", "member2"):
             self.fleet.add_service(name, "default/flask", node_port=31193)
         assert main(["init", str(self.clone)]) == 0
-        self.settings = (self.clone / "publisher.yaml").read_text() + SETTINGS
+        self.template = (self.clone / "publisher.yaml").read_text()
         self.git("init", "--quiet")
         self.git("remote", "add", "origin", str(github.bare))
-        self.push({"publisher.yaml": self.settings, "requirements.txt": f"publisher @ {wheel.as_uri()}\n"})
+        self.push({"publisher.yaml": self.settings(), "requirements.txt": f"publisher @ {wheel.as_uri()}\n"})
         kubeconfig = json.dumps(server.kubeconfig())
         self.table = {
             "secrets.KUBECONFIG": kubeconfig,
@@ -72,6 +73,10 @@ class World:
         """Where the workflows are, as publisher init lays them down."""
         return self.clone / ".github/workflows"
 
+    def settings(self, service: str = "", more: str = "") -> str:
+        """Give the template's publisher.yaml with a service that has some settings, and with some lines at its end."""
+        return self.template + SETTINGS % (service, more)
+
     def git(self, *arguments: str) -> str:
         """Run git as a person."""
         done = subprocess.run(["git", *arguments], cwd=self.clone, capture_output=True, text=True, check=False)
@@ -84,7 +89,7 @@ class World:
             (self.clone / path).write_text(text)
         self.git("add", ".")
         self.git("commit", "--quiet", "-m", message)
-        self.git("push", "--quiet", "--force", "origin", f"HEAD:{branch}")
+        self.git("push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{branch}")
         return self.git("rev-parse", "HEAD")
 
     def pull(self, branch: str = "main") -> None:
@@ -180,10 +185,10 @@ def test_publish_and_again(world: World, publish: Any) -> None:
     assert world.github.writes == []
 
 
-def test_dry_run(world: World, publish: Any) -> None:
+def test_dry_run(world: World) -> None:
     """A dry run shows the plan and publishes nothing."""
     before = world.github.tip("main")
-    job = publish(dry_run="true") if publish == world.publish else publish(**{"dry-run": "true"})
+    job = world.publish(dry_run="true") if publish == world.publish else world.publish(**{"dry-run": "true"})
     assert job.failed == []
     assert outputs(job)["changed"] == "true"
     assert world.github.tip("main") == before
@@ -191,8 +196,8 @@ def test_dry_run(world: World, publish: Any) -> None:
 
 def test_broken_settings(world: World, publish: Any) -> None:
     """The line of publisher.yaml that is wrong is marked, nothing is published, the kubeconfig is gone."""
-    world.push({"publisher.yaml": world.settings + "pubish: {}\n"})
-    line = len(world.settings.splitlines()) + 1
+    world.push({"publisher.yaml": world.settings(more="pubish: {}\n")})
+    line = len(world.settings().splitlines()) + 1
     job = publish()
     assert job.failed == ["publish"]
     assert job.steps["publish"].code == 2
@@ -201,11 +206,11 @@ def test_broken_settings(world: World, publish: Any) -> None:
     assert "Remove the kubeconfig" in job.steps
 
 
-def test_no_fleet(world: World, publish: Any) -> None:
+def test_no_fleet(world: World) -> None:
     """What has no line is said all the same."""
     world.runner.environment["KUBECONFIG"] = "/nowhere"
     world.table["secrets.KUBECONFIG"] = world.runner.table["secrets.KUBECONFIG"] = "{}"
-    job = publish()
+    job = world.publish()
     assert job.failed == ["publish"]
     (said,) = job.annotations
     assert said.startswith("::error::")
@@ -221,11 +226,11 @@ def test_no_secret(world: World, publish: Any) -> None:
     assert not (world.runner.temp / "kubeconfig").exists()
 
 
-def test_held(world: World, publish: Any) -> None:
+def test_held(world: World) -> None:
     """A file that a person has edited is left alone: a warning, and the job is fine."""
-    publish()
+    world.publish()
     commit = world.edit()
-    job = publish()
+    job = world.publish()
     assert job.failed == []
     assert outputs(job)["held"] == "1"
     (said,) = job.annotations
@@ -238,11 +243,7 @@ def test_refused_and_allowed(world: World, publish: Any) -> None:
     """A guard fails the job while the rest is published; allowing just that lets it pass."""
     publish()
     world.gone(1, 2, 3, 4)
-    for name in ("member1", "member2"):
-        world.fleet.add_service(name, "default/other", node_port=31194)
-    services = "services:\n  default/other: {routes: [/other/*]}"
-    world.pull()
-    world.push({"publisher.yaml": world.settings.replace("services:", services, 1)})
+    world.fleet.add_node("member2", "node9", "127.1.2.9")
     job = publish()
     assert job.failed == ["publish"]
     assert job.steps["publish"].code == 4
@@ -252,7 +253,7 @@ def test_refused_and_allowed(world: World, publish: Any) -> None:
     (said,) = job.annotations
     found = re.match(r"::error::removed-targets default/flask: 4 of 10 .*--allow (\S+) lets it pass", said)
     assert found
-    assert "default.other" in world.github.git("show", "--stat", "--format=", "main")
+    assert world.github.git("diff", "--name-only", "main^", "main") == "pipy/config/clusters/member2.json"
 
     job = publish(allow=f"empty-cluster=member2 {found[1]}")
     assert job.failed == []
@@ -289,20 +290,22 @@ def test_requirements_say_nothing(world: World) -> None:
 def test_the_step_in_the_comment(world: World) -> None:
     """The step that publish.yml names for use in place of its own is one, with all that a person can ask for."""
     text = (world.workflows / "publish.yml").read_text()
-    lines = [line.replace("#", "", 1) for line in text.splitlines() if line.startswith("      #") and line[7] != " "]
+    lines = [indent + line for indent, line in EXAMPLE.findall(text) if not line.startswith("pull-requests")]
     (step,) = YAML(typ="safe").load("\n".join(lines))
     uses, _, _ = step["uses"].partition("@")
     assert uses == f"OWNER/publisher/{ACTION.relative_to(TOP)}"
-    given = {name: world.runner._text(value, None) for name, value in step["with"].items()}
+    world.runner.table["inputs.dry-run"] = "true"
+    given = {name: world.runner.text(value, None) for name, value in step["with"].items()}
     assert given.keys() == {"kubeconfig", "allow", "plan-digest", "dry-run"}
-    assert world.act(**given).failed == []
-    assert world.github.tip("snapshots/edge")
+    assert given["dry-run"] == "true"
+    assert outputs(world.act(**given))["changed"] == "true"
+    assert not world.github.tip("snapshots/edge")
 
 
-def test_pull_request(world: World, publish: Any) -> None:
+def test_pull_request(world: World) -> None:
     """Where publisher.yaml asks for a pull request, its address is an output."""
-    world.push({"publisher.yaml": world.settings + "publish: {mode: pull-request}\n"})
-    job = publish()
+    world.push({"publisher.yaml": world.settings(more="publish: {mode: pull-request}\n")})
+    job = world.publish()
     assert job.failed == []
     (number,) = world.github.pulls
     assert outputs(job)["commit"] == ""
@@ -317,8 +320,7 @@ def test_check_of_a_person(world: World) -> None:
     """The plan of what would be merged is the summary and one comment, which is edited from then on."""
     world.publish()
     world.pull()
-    weights = 'routes: ["/env/*"]\n    weights: {member1: %d, member2: 10}'
-    world.push({"publisher.yaml": world.settings.replace('routes: ["/env/*"]', weights % 20)}, "change")
+    world.push({"publisher.yaml": world.settings(", weights: {member1: 90}")}, "change")
     number = world.request("change")
     job = world.check(number, "check")
     assert (job.failed, job.annotations) == ([], [])
@@ -329,7 +331,7 @@ def test_check_of_a_person(world: World) -> None:
     assert "`default/flask`" in said
 
     (comment,) = world.github.comments
-    world.push({"publisher.yaml": world.settings.replace('routes: ["/env/*"]', weights % 11)}, "change")
+    world.push({"publisher.yaml": world.settings(", weights: {member1: 80}")}, "change")
     world.merge(number, "change")
     job = world.check(number, "plan")
     assert list(world.github.comments) == [comment]
@@ -341,7 +343,7 @@ def test_check_of_a_fork(world: World) -> None:
     """A pull request from a fork is planned without a comment, and no token of it could write one."""
     world.publish()
     world.pull()
-    world.push({"publisher.yaml": world.settings.replace("/env/*", "/env2/*")}, "theirs")
+    world.push({"publisher.yaml": world.settings(", weights: {member1: 90}")}, "theirs")
     number = world.request("theirs", fork=True)
     job = world.check(number, "plan")
     assert job.failed == []
@@ -353,26 +355,25 @@ def test_check_of_broken_settings(world: World) -> None:
     """The wrong line is marked, and the check fails."""
     world.publish()
     world.pull()
-    lines = world.settings.splitlines()
-    place = lines.index("  default/flask:")
-    lines[place + 1] = "    rotes: []"
-    world.push({"publisher.yaml": "\n".join(lines)}, "broken")
+    text = world.settings(", rotes: []")
+    line = 1 + [line.startswith("  default/flask:") for line in text.splitlines()].index(True)
+    world.push({"publisher.yaml": text}, "broken")
     job = world.check(world.request("broken"), "check")
     assert job.failed == ["Validate"]
-    (marked,) = job.annotations
-    assert marked.startswith(f"::error file=publisher.yaml,line={place + 2}::")
+    assert job.annotations[0].startswith(f"::error file=publisher.yaml,line={line}::")
 
 
 def test_check_of_what_a_guard_refuses(world: World) -> None:
     """It is shown as an error, and how to allow it; merging is not kept from anybody."""
     world.publish()
     world.pull()
-    away = 'routes: ["/env/*"]\n    weights: {member1: 0, member2: 0}'
-    world.push({"publisher.yaml": world.settings.replace('routes: ["/env/*"]', away)}, "away")
+    world.push(
+        {"publisher.yaml": world.settings(", weights: {member1: 10}", "guards: {shifted-traffic: 20}\n")}, "away"
+    )
     job = world.check(world.request("away"), "plan")
     assert job.failed == []
     (said,) = job.annotations
-    assert said.startswith("::error::no-targets default/flask: ")
+    assert said.startswith("::error::shifted-traffic default/flask: ")
     assert "Refused" in job.summary
 
 
@@ -389,7 +390,7 @@ def propose(world: World) -> int:
     world.publish()
     world.fleet.add_node("member1", "node9", "127.1.1.9")
     world.pull()
-    world.push({"publisher.yaml": world.settings + "publish: {mode: pull-request}\n"})
+    world.push({"publisher.yaml": world.settings(more="publish: {mode: pull-request}\n")})
     world.publish()
     (number,) = world.github.pulls
     world.merge(number, "publisher/edge")
