@@ -22,8 +22,8 @@ from publisher.cli.options import (
 
 if TYPE_CHECKING:
     from publisher.commands.history import Entry
+    from publisher.commands.rehearsal import Rehearsal
     from publisher.commands.replay import Replayed
-    from publisher.commands.rollback import Rehearsal
     from publisher.commands.status import Status
     from publisher.core.history import Commit
 
@@ -206,7 +206,8 @@ def replay(
 ) -> None:
     """Render again what was published, and compare.
 
-    Exits with 4 where a commit differs; where none does, with 1 where a snapshot is not recorded, and with 2 where a commit is not the publisher's.
+    Exits with 4 where a commit differs; where none does, with 1 where a snapshot is not recorded, and with 2 where a
+    commit is not the publisher's.
     """
     from publisher.commands.replay import replay as run
 

@@ -139,9 +139,11 @@ class _Run:
         layout = layout_of(self.policy)
         before, _ = layout.read(tree, self.policy)
         back = self._back(tree, before)
-        after_tree = {path: data for path, data in {**tree, **back.changes}.items() if data is not None}
+        config = f"{self.policy.output}/config/"
         after_tree = {
-            path: data for path, data in after_tree.items() if path.startswith(f"{self.policy.output}/config/")
+            path: data
+            for path, data in {**tree, **back.changes}.items()
+            if data is not None and path.startswith(config)
         }
         self._validate(tree, after_tree, back)
         after, _ = layout.read(after_tree, self.policy)
