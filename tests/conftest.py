@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,7 +32,7 @@ def _own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     )
     before = dict(os.environ)
     for name in before:
-        if name.startswith(("GIT_", "KUBE", "PUBLISHER_", "XDG_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("GIT_", "GITHUB_", "KUBE", "PUBLISHER_", "XDG_")) or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ.update(
         HOME=str(home),
@@ -64,3 +68,35 @@ def _local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _load(name: str) -> ModuleType:
+    """Load a module that lies beside the tests, which are in no package."""
+    spec = importlib.util.spec_from_file_location(f"publisher_tests_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def forge() -> ModuleType:
+    """Load forge.py, for the faults that its GitHub can have."""
+    return _load("forge")
+
+
+@pytest.fixture(scope="session")
+def github_description() -> Any:
+    """Read GitHub's description of its API."""
+    return _load("openapi").Description(Path(__file__).with_name("data") / "github/openapi.json")
+
+
+@pytest.fixture
+def github(forge: ModuleType, github_description: Any, tmp_path: Path) -> Iterator[Any]:
+    """Run a GitHub of one repository; each request and each answer has to fit GitHub's description."""
+    fake = forge.FakeGitHub(tmp_path, github_description)
+    yield fake
+    fake.close()
+    assert not fake.wrong

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from publisher.core.forge import PullRequest
 from publisher.core.history import Commit, Draft, Word
 from publisher.core.model import Topology
 from publisher.core.policy import Policy
@@ -75,21 +75,6 @@ class Repository(History, Protocol):
 
         Raises PushRejected where a branch has moved on.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class PullRequest:
-    """An open pull request."""
-
-    number: int
-    url: str
-    title: str
-    body: str
-    labels: tuple[str, ...]
-    head: str
-    """The commit that it asks to merge."""
-    approved: bool
-    """Somebody's newest review approves that commit."""
 
 
 class Forge(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from publisher import settings
 from publisher.commands import record
@@ -71,12 +71,14 @@ class Publisher:
 
         Raises PushRejected after the last attempt, Refused where the plan is not the one that was agreed on.
         """
-        policy = settings.load(self.repository.settings())
+        here = settings.load(self.repository.settings())
         read: Policy | None = None
         for attempt in range(1, ATTEMPTS + 1):
-            base = self.repository.newest(policy.git.branch, policy.publisher)
+            base = self.repository.newest(here.git.branch, here.publisher)
             data = self.repository.settings_at(base)
             policy = settings.load(data)
+            # to the branch that it is built on, whatever the newest publisher.yaml calls it
+            policy = replace(policy, git=replace(policy.git, branch=here.git.branch))
             if policy != read:
                 topology, read = self.source(policy), policy
             run = _Run(self, policy, data, topology, base, order)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from publisher.commands.pipeline import Outcome, config_paths
-from publisher.commands.ports import Forge, PullRequest, Repository
+from publisher.commands.ports import Forge, Repository
 from publisher.core import markdown, report
 from publisher.core.config import Config, targets
+from publisher.core.forge import PullRequest
 from publisher.core.history import ID_TRAILER, PLAN_TRAILER, Commit, Draft, trailers
 from publisher.core.model import ServiceKey
 from publisher.core.policy import Policy

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from publisher.cli import main
-from publisher.commands.publish import Published
-from publisher.commands.publish import publish as run_publish
+from publisher.commands.ports import Forge
+from publisher.commands.publish import Order, Published, Publisher
 from publisher.core import snapshot
 from publisher.core.history import Draft
 from publisher.core.model import Address, Cluster, Endpoints, Node, Port, Service, ServiceKey, Topology
@@ -33,8 +33,14 @@ publisher: edge
 services:
   default/flask:
     routes: ["/env/*"]
+guards: {removed-targets: false, no-targets: false, empty-cluster: false, deleted-service: false}
 """
 MARKS = {"MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "AUTO_MERGE", "CHERRY_PICK_HEAD", "SQUASH_MSG"}
+
+
+def no_forge() -> Forge:
+    """Stand for a host that is not to be asked."""
+    raise AssertionError("nothing is to be asked of a host")
 
 
 @dataclass
@@ -125,9 +131,8 @@ class World:
     def publish(self, repo: Path | str | Any, *nodes: str, source: Any = None, dry_run: bool = False) -> Published:
         """Publish a fleet of these nodes (node1) to a checkout, URL or repository, in this process."""
         repository = self.open(repo) if isinstance(repo, Path | str) else repo
-        return run_publish(
-            repository, source or (lambda _: self.fleet(*nodes or ("node1",))), dry_run, lambda attempt: None
-        )
+        fleet = source or (lambda _: self.fleet(*nodes or ("node1",)))
+        return Publisher(repository, fleet, no_forge, time.time).publish(Order(dry_run))
 
     @staticmethod
     def draft(branch: str, base: str, files: dict[str, bytes | None] | None = None, **more: Any) -> Draft:

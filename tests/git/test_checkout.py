@@ -82,7 +82,7 @@ def test_a_service_that_goes(world: Any) -> None:
     """A file that is not wanted any more is removed, here too."""
     repo = world.checkout()
     world.publish(repo)
-    world.commit(repo, {"publisher.yaml": "publisher: edge\n"})
+    world.commit(repo, {"publisher.yaml": "publisher: edge\nguards: {deleted-service: false}\n"})
     world.git("push", "--quiet", at=repo)
     world.publish(repo)
     assert world.service not in world.files()
@@ -189,7 +189,7 @@ def test_sha256(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     world.git("init", "--quiet", "--object-format=sha256", str(repo), at=world.folder)
     world.commit(repo, {"publisher.yaml": world.settings})
     assert len(world.publish(repo).commit) == 64
-    world.commit(repo, {"publisher.yaml": "publisher: edge\n"})
+    world.commit(repo, {"publisher.yaml": "publisher: edge\nguards: {deleted-service: false}\n"})
     assert len(world.publish(repo).commit) == 64
     assert world.service not in world.files(repo=repo)
 
@@ -351,7 +351,7 @@ def test_the_branch_that_the_commit_is_built_on_is_the_one_pushed_to(world: Any)
     repo = world.checkout()
     world.other({"publisher.yaml": world.settings + "git: {branch: prod}\n"})
     made = world.publish(repo).commit
-    assert world.git("for-each-ref", "--format=%(refname)") == "refs/heads/main"
+    assert world.git("for-each-ref", "--format=%(refname)").split() == ["refs/heads/main", "refs/heads/snapshots/edge"]
     assert world.head() == made == world.head(repo)
     refused(world, repo, "main is checked out, publisher.yaml publishes to prod", UsageError)
 
@@ -586,7 +586,10 @@ def test_the_user_s_configuration(world: Any, monkeypatch: pytest.MonkeyPatch) -
         assert made == world.head()
         assert made == world.head(repo) or target != repo
         assert world.changed() == {world.cluster} | ({world.service} if len(world.linear()) == 3 else set())
-        assert world.git("for-each-ref", "--format=%(refname)") == "refs/heads/main"
+        assert world.git("for-each-ref", "--format=%(refname)").split() == [
+            "refs/heads/main",
+            "refs/heads/snapshots/edge",
+        ]
         assert "encoding" not in world.git("cat-file", "commit", "main")
         with monkeypatch.context() as plain:
             plain.setenv("GIT_CONFIG_PARAMETERS", "'core.hooksPath=/dev/null' 'status.showUntrackedFiles=all'")

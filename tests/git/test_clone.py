@@ -167,7 +167,7 @@ def test_branches_come_and_go(world: Any, clone: Path) -> None:
     world.publish(world.remote.as_uri(), "node1", "node2")
     assert clone.stat().st_ino == identity
     found = world.git(f"--git-dir={clone}", "for-each-ref", "--format=%(refname)").split()
-    assert found == ["refs/heads/env/prod", "refs/heads/main", "refs/publisher/head"]
+    assert found == ["refs/heads/env/prod", "refs/heads/main", "refs/heads/snapshots/edge", "refs/publisher/head"]
 
 
 def test_another_head(world: Any, clone: Path) -> None:

@@ -68,7 +68,15 @@ def test_branches_of_a_publisher_come_and_go(world: Any) -> None:
     """What is gone there is gone here; branches of others are left alone, stale or not."""
     repo = world.checkout()
     own = (OURS, SNAPSHOTS)
-    others = ("publisher/edge2", "publisher/2edge", "snapshots/edge-2", "snapshots/other", "edge", "feature")
+    others = (
+        "publisher/edge2",
+        "publisher-old/edge",
+        "publisher/2edge",
+        "snapshots/edge-2",
+        "snapshots/other",
+        "edge",
+        "feature",
+    )
     world.git("push", "--quiet", "origin", *(f"main:refs/heads/{name}" for name in (*own, *others)), at=repo)
     moved = world.git("commit-tree", "-m", "x", "-p", "main", "main^{tree}")
     for name in (OURS, "publisher/edge2"):

@@ -1,0 +1,6 @@
+"""GitHub, or a GitHub Enterprise Server: pull requests, and commits that it signs."""
+
+from publisher.edge.github.credentials import from_environment
+from publisher.edge.github.forge import GitHub
+
+__all__ = ["GitHub", "from_environment"]
