@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from publisher import settings
 from publisher.commands.held import layout_of
 from publisher.commands.pipeline import config_paths
-from publisher.commands.ports import Forge, PullRequest, Repository, Source
+from publisher.commands.ports import Forge, Repository, Source
 from publisher.commands.rehearsal import Rehearsal
 from publisher.core import snapshot
 from publisher.core.check import check_tree
 from publisher.core.comeback import comeback
 from publisher.core.config import Config
+from publisher.core.forge import PullRequest
 from publisher.core.history import ID_TRAILER, Commit, Draft, trailers
 from publisher.core.holds import blob_id
 from publisher.core.model import Finding, Topology
