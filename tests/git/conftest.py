@@ -247,6 +247,18 @@ def typed(world: World, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outc
 
 
 @pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run the command line as it is typed."""
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return Outcome(code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
 def child(world: World) -> Callable[..., subprocess.Popen[str]]:
     """Start ``python -m publisher publish`` offline, as a process of its own."""
 
