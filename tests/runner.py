@@ -159,7 +159,7 @@ class Runner:
         branch = [] if merge else ["-B", ref]
         self.git("checkout", "--quiet", "--force", *branch, there)
         if given.get("persist-credentials") is False:
-            self.git("remote", "set-url", "--push", "origin", str(self.folder / "no-credentials"))
+            self.git("remote", "set-url", "origin", str(self.folder / "no-credentials"))
 
     def git(self, *arguments: str) -> str:
         """Run git in the workspace."""
