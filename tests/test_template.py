@@ -11,6 +11,7 @@ import pytest
 
 from publisher import settings
 from publisher.core.canonical import load_json
+from publisher.core.policy import Mode
 from publisher.resources import folder, schema
 
 TEMPLATE = folder("config-repo-template")
@@ -26,6 +27,8 @@ def test_settings_are_right():
     policy, findings = settings.check(SETTINGS.encode())
     assert findings == ()
     assert policy.services == {}
+    assert policy.publish.mode is Mode.DIRECT
+    assert 0 < policy.publish.heartbeat < settings.seconds("25h"), "status.yml would take calm for silence"
 
 
 def test_examples_in_the_settings_are_right():
@@ -35,6 +38,8 @@ def test_examples_in_the_settings_are_right():
     assert policy.karmada.context
     assert policy.services["default/flask"].routes == ("/env/*",)
     assert policy.grants
+    assert policy.publish.mode is Mode.PULL_REQUEST
+    assert policy.guards.limits
     assert policy.allowed_networks
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -304,7 +305,7 @@ def test_the_step_in_the_comment(world: World) -> None:
 
 def test_pull_request(world: World) -> None:
     """Where publisher.yaml asks for a pull request, its address is an output."""
-    world.push({"publisher.yaml": world.settings(more="publish: {mode: pull-request}\n")})
+    world.push({"publisher.yaml": world.settings().replace("  #mode:", "  mode:")})
     job = world.publish()
     assert job.failed == []
     (number,) = world.github.pulls
@@ -390,7 +391,7 @@ def propose(world: World) -> int:
     world.publish()
     world.fleet.add_node("member1", "node9", "127.1.1.9")
     world.pull()
-    world.push({"publisher.yaml": world.settings(more="publish: {mode: pull-request}\n")})
+    world.push({"publisher.yaml": world.settings().replace("  #mode:", "  mode:")})
     world.publish()
     (number,) = world.github.pulls
     world.merge(number, "publisher/edge")
@@ -439,3 +440,14 @@ def test_status(world: World) -> None:
     world.publish()
     after = world.runner.run(world.workflows / "status.yml", "status")
     assert after.failed == []
+    assert "last published: " in after.log
+
+
+def test_status_of_long_ago(world: World) -> None:
+    """It goes off where the last publish is too long ago."""
+    world.runner.environment["GIT_COMMITTER_DATE"] = f"@{int(time.time()) - 26 * 3600} +0000"
+    world.publish()
+    job = world.runner.run(world.workflows / "status.yml", "status")
+    assert job.failed == ["Status"]
+    (said,) = job.annotations
+    assert said.startswith("::error::")
