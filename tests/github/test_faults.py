@@ -143,7 +143,7 @@ def test_an_answer_of_another_shape_is_one_line(
     try:
         work(world.hub(LONG))
     except ApiError as error:
-        assert str(error).startswith("GitHub: the answer is not as its API is described")  # noqa: PT017
+        assert str(error).startswith("GitHub: the answer is not as its API is described")
     else:
         assert path.startswith(("issues", "labels")), "this answer is needed"
 
@@ -160,7 +160,7 @@ def test_a_write_whose_answer_is_lost_is_done_once(
     world.fake.fail(verb, path, forge.Fault(**FAULTS[name][0]), after=after)
     work(world.hub(timing(name)))
     # what GitHub compares and swaps may be sent again
-    assert verb == "POST" and path.startswith("graphql") or world.did(verb, path) == (1 if after else 2)
+    assert (verb == "POST" and path.startswith("graphql")) or world.did(verb, path) == (1 if after else 2)
     assert _left(world) == LEFT[call]
 
 

@@ -104,7 +104,10 @@ class Api:
             except Unsettled as error:
                 self._sleep(max(wait, error.retry_after or 0), error)
                 wait *= 2
-        return self._patiently(work)
+        try:
+            return self._patiently(work)
+        except Unsettled as error:  # nothing is unsettled by having looked
+            raise ApiError(str(error), status=error.status) from error
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Do what GitHub may be too busy for at first."""

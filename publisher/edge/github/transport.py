@@ -72,7 +72,7 @@ class _Careful:
                 self.session.request(
                     self.verb,
                     f"{self.protocol}://{host}:{self.port}{self.url}",
-                    headers=self.headers,
+                    headers={**self.headers, "Connection": "close"},
                     data=self.input,
                     timeout=self.timeout / 1000,
                     allow_redirects=False,
