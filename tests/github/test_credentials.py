@@ -167,10 +167,11 @@ def test_a_token_of_an_app_is_renewed(world: Any, app: dict[str, str]) -> None:
     hub = world.hub(**app)
     world.fake.lifetime = 10
     hub.find(world.branch, "main")
+    short = len(world.fake.issued)
     world.fake.lifetime = 3600
     for _ in range(2):
         hub.find(world.branch, "main")
-    assert len(world.fake.issued) == 2
+    assert len(world.fake.issued) == short + 1
     assert world.did("GET", ".*/installation") == 1
 
 

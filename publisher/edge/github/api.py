@@ -41,7 +41,7 @@ class Timing:
     backoff: float = 0.5
     """Before the second attempt; doubles with each."""
     patience: float = 120.0
-    """For rate limits, in all."""
+    """For all waiting before requests together."""
 
 
 class Api:
@@ -142,12 +142,16 @@ class Api:
         self, verb: str, path: str, query: Mapping[str, object] | None = None, body: Mapping[str, object] | None = None
     ) -> tuple[Any, Mapping[str, str]]:
         """Ask once; gives the answer and its headers, by their names in small letters."""
+        requester = self._requester()
         try:
-            _, headers, text = self._requester().requestJson(verb, path, dict(query or {}), {"Accept": _ACCEPT}, body)
+            token = requester.auth and requester.auth.token  # PyGithub asks for one, where that of an App has ended
         except ApiError:
             raise
-        except Exception as error:  # PyGithub trips over an answer to its own request: that for an App's token
+        except Exception as error:  # it trips over what the answer lacks
             raise ApiError(f"GitHub: no token for the App: {type(error).__name__} ({_ODD})") from error
+        if not isinstance(token, str):
+            raise ApiError(f"GitHub: no token for the App in the answer ({_ODD})")
+        _, headers, text = requester.requestJson(verb, path, dict(query or {}), {"Accept": _ACCEPT}, body)
         return json.loads(text) if text else None, headers
 
     def _requester(self) -> Requester:
