@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from publisher.cli import wiring
 from publisher.edge.github import from_environment
 from publisher.edge.github.api import Timing
 from publisher.errors import ApiError, UsageError
@@ -125,6 +127,14 @@ def test_a_token_of_our_own_comes_first(world: Any, more: dict[str, str], given:
     assert world.hub(**more).find(world.branch, "main") is None
 
 
+def test_wired(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line builds it from its environment."""
+    for name, value in world.fake.environment.items():
+        monkeypatch.setenv(name, value)
+    request = world.request()
+    assert wiring.forge("/srv/config.git").find(world.branch, "main") == request
+
+
 @pytest.mark.parametrize("loopback", ["localhost", "127.0.0.1"])
 def test_loopback_needs_no_tls(world: Any, loopback: str) -> None:
     """Nobody listens in between on this machine."""
@@ -212,6 +222,16 @@ def test_a_fault_on_the_way_to_a_token_passes(world: Any, forge: Any, app: dict[
         world.fake.fail(verb, path, forge.Fault(502))
     hub = world.hub(Timing(attempts=3, backoff=0.01), **app)
     assert hub.find(world.branch, "main") is None
+
+
+def test_nothing_secret_is_logged(world: Any, app: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    """Neither a token nor the key is in a log, however much is logged."""
+    caplog.set_level(logging.DEBUG)
+    world.hub().find(world.branch, "main")
+    world.hub(**app).find(world.branch, "main")
+    secrets = [world.fake.token, *world.fake.issued, app[KEY].splitlines()[1], "Bearer ey"]
+    assert caplog.records
+    assert not [secret for secret in secrets if secret in caplog.text]
 
 
 def test_a_key_of_another_app(world: Any, app: dict[str, str], fails: Callable[..., str]) -> None:

@@ -7,6 +7,7 @@ is not JSON. Each request has a connection of its own, so that none is lost to o
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -222,3 +223,4 @@ class _Https(_Careful, HTTPSRequestsConnectionClass):
 
 
 Requester.injectConnectionClasses(_Http, _Https)
+logging.getLogger("github.Requester").setLevel(logging.WARNING)  # else it logs answers, and a token of an App is one
