@@ -176,6 +176,11 @@ class Branches:
             before = self.tip(update["name"].removeprefix("refs/heads/"))
             if "beforeOid" in update and update["beforeOid"] != (before or NONE):
                 raise GraphQLError("UNPROCESSABLE", f"{update['name']} is not at {update['beforeOid']}")
+            forward = (
+                update["afterOid"] == NONE or not before or not self._git("rev-list", f"{update['afterOid']}..{before}")
+            )
+            if not forward and not update.get("force"):
+                raise GraphQLError("UNPROCESSABLE", f"{update['name']} is no fast-forward")
             lines.append(f"update {update['name']} {update['afterOid']}\n")
         self._git("update-ref", "--stdin", stdin="".join(lines).encode())
         return {"clientMutationId": None}

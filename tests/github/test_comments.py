@@ -50,8 +50,10 @@ def test_doubled(world: Any) -> None:
     number = world.request().number
     for text in ("old", "newer"):
         world.fake.say(number, PLAN + text, world.fake.viewer)
-    world.hub().comment(number, "plan", "now")
-    assert world.fake.said(number) == [PLAN + "old", PLAN + "now"]
+    for text in ("now", "now", "old"):
+        world.hub().comment(number, "plan", text)
+    assert world.fake.said(number) == [PLAN + "old", PLAN + "old"]
+    assert len(world.fake.writes) == 2
 
 
 def test_a_marker_inside_is_none(world: Any) -> None:
