@@ -6,9 +6,11 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from publisher.core.model import Finding
-from publisher.core.plan import Plan
+if TYPE_CHECKING:
+    from publisher.core.model import Finding
+    from publisher.core.plan import Plan
 
 
 def tell(plan: Plan, markdown: Callable[[], str], commit: str, request: str) -> None:
