@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from publisher import __version__
-from publisher.cli import wiring
+from publisher.cli import past, wiring
 from publisher.cli.options import (
     EXIT_CHANGES,
     EXIT_REFUSED,
@@ -145,6 +145,9 @@ def resume(
         raise UsageError("name what to resume, or say --all; publisher status lists what is held")
     order = Order(dry_run, Say(tuple(allow or ()), frozenset([ALL] if every else names or ())))
     show.published(wiring.publisher(repo, wiring.source(snapshot, kubeconfig, context)).publish(order), format, dry_run)
+
+
+past.register(app)
 
 
 @app.command()

@@ -48,7 +48,7 @@ class History(Reader, Protocol):
     def log(self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "") -> tuple[Commit, ...]:
         """Give the history from a commit back, newest first.
 
-        Only what touches some paths, no more than so many, and not what ``since`` has behind it.
+        Only what touches some files or folders, no more than so many, and not what ``since`` has behind it.
         """
 
 
@@ -56,7 +56,13 @@ class Repository(History, Protocol):
     """A config repository that is published to."""
 
     def newest(self, branch: str, publisher: str = "") -> str:
-        """Fetch the branch, and ``publisher/<id>`` and ``snapshots/<id>``, at once; give the commit to build on."""
+        """Fetch at once the branch, ``publisher/<id>``, ``snapshots/<id>`` and ``rollback/*``.
+
+        Gives the commit to build on.
+        """
+
+    def find(self, name: str) -> str:
+        """Give the commit that a name stands for; raises UsageError where there is none."""
 
     def settings_at(self, commit: str) -> bytes:
         """Give publisher.yaml to publish with on top of a commit."""

@@ -56,12 +56,18 @@ def newest(repository: History, publisher: str) -> Commit | None:
 
 def load(repository: History, publisher: str, digest: str = "") -> Topology:
     """Read the snapshot with a digest, or the newest one; raises UsageError where it is not recorded."""
-    tip = repository.tip(branch_of(publisher))
-    for commit in repository.log(tip) if tip else ():
-        if not digest or digest in trailers(commit.message, SNAPSHOT_TRAILER):
-            return verb.load(repository.tree(commit.id, (".",)), f"{branch_of(publisher)} {commit.id[:12]}")
+    commit = find(repository, publisher, digest) if digest else newest(repository, publisher)
+    if commit:
+        return verb.load(repository.tree(commit.id, (".",)), f"{branch_of(publisher)} {commit.id[:12]}")
     what = f"no snapshot {digest}" if digest else "no snapshot"
     raise UsageError(f"{what} on the branch {branch_of(publisher)}; publish records one with every commit it makes")
+
+
+def find(repository: History, publisher: str, digest: str) -> Commit | None:
+    """Give the newest commit of the snapshot with a digest; None where it is not recorded."""
+    tip = repository.tip(branch_of(publisher))
+    log = repository.log(tip) if tip else ()
+    return next((commit for commit in log if digest in trailers(commit.message, SNAPSHOT_TRAILER)), None)
 
 
 def source(repository: History) -> Source:

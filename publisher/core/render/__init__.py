@@ -26,6 +26,9 @@ class Renderer(Protocol):
     def subject(self, path: str, policy: Policy) -> Subject:
         """Tell what a file of ours is about."""
 
+    def places(self, policy: Policy, name: str = "") -> tuple[str, ...]:
+        """Give the files of a service or cluster; without a name, files and folders of all that is generated."""
+
     def edited(self, tree: ConfigTree, policy: Policy) -> Mapping[ServiceKey, str]:
         """Give services whose entries in a shared file are not as we left them, each with that file."""
 

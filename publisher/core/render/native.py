@@ -158,6 +158,12 @@ class Native:
             return Subject("cluster", name, path)
         return Subject("service", name.replace(".", "/", 1), path)
 
+    def places(self, policy: Policy, name: str = "") -> tuple[str, ...]:
+        """Give the file of a service or cluster; without a name, the folders of all."""
+        if not name:
+            return f"{policy.output}/{CLUSTERS}", f"{policy.output}/{SERVICES}"
+        return (service_path(policy.output, name) if "/" in name else cluster_path(policy.output, name),)
+
     def edited(self, tree: ConfigTree, policy: Policy) -> Mapping[ServiceKey, str]:
         """Give nothing: no file is shared."""
         return {}

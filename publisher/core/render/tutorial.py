@@ -68,6 +68,11 @@ class Tutorial:
         """Tell what a file of ours is about: all of them about everything, and our own knows who wrote it."""
         return Subject("layout", policy.layout, owner_path(policy.output, policy.publisher))
 
+    def places(self, policy: Policy, name: str = "") -> tuple[str, ...]:
+        """Give all files, since each is about everything."""
+        output = policy.output
+        return f"{output}/{ROUTER}", f"{output}/{BALANCER}", owner_path(output, policy.publisher)
+
     def edited(self, tree: ConfigTree, policy: Policy) -> Mapping[ServiceKey, str]:
         """Give services whose entries in the shared files are not as our own file says they were left."""
         current, wrong = self.read(tree, policy)

@@ -63,6 +63,7 @@ class Checkout(History):
             # patterns, since git minds a branch that is not there: the star stands for nothing
             kinds = ("publishe*r", "snapshot*s") if publisher else ()
             own = tuple(f"+refs/heads/{kind}/{publisher}:{tracking}/{kind}/{publisher}" for kind in kinds)
+            own += (f"+refs/heads/rollback/*:{tracking}/rollback/*",) if publisher else ()
             if store.fetch(self._git, remote, f"+refs/heads/{branch}:{tracking}/{branch}", *own):
                 return store.resolve(self._git, f"{tracking}/{branch}")
             if own:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from publisher.core.history import ALLOW_TRAILER, Commit, Word, trailers
+from publisher.edge.git import store
 from publisher.edge.git.run import GitRunner, failure
 from publisher.edge.git.words import find_words, is_own, read_changes, read_commits
 from publisher.errors import GitError, PublisherError
@@ -65,11 +66,15 @@ class History:
             if not ends or self._deepen(steps, ends):
                 return ()
 
+    def find(self, name: str) -> str:
+        """Give the commit that a name stands for; raises UsageError where there is none."""
+        return store.find(self._git, name)
+
     def log(self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "") -> tuple[Commit, ...]:
         """Give the history from a commit back, newest first, without what ``since`` has behind it.
 
-        Only what touches some paths, and no more than so many. Ends early where history is not here and cannot be
-        fetched.
+        Only what touches some files or folders, and no more than so many. Ends early where history is not here and
+        cannot be fetched.
         """
         steps = iter(_STEPS)
         while True:
@@ -90,7 +95,7 @@ class History:
         while start < len(commits):
             chunk = commits[start : start + size]
             known = [one for one in chunk if one.id not in shallow]
-            changes = zip(known, read_changes(self._git, [one.id for one in known], paths), strict=True)
+            changes = zip(known, read_changes(self._git, [one.id for one in known], paths, below=True), strict=True)
             touched = {one.id: tuple(sorted(change)) for one, change in changes if change}
             for one in chunk:
                 if one.id in shallow:

@@ -7,7 +7,7 @@ import re
 from publisher.core.redact import redact
 from publisher.edge.git import store
 from publisher.edge.git.run import GitRunner, failure
-from publisher.errors import GitError, Refused, UsageError
+from publisher.errors import GitError, Refused
 
 
 def reverted(git: GitRunner, base: str, commit: str) -> dict[str, bytes | None]:
@@ -15,9 +15,7 @@ def reverted(git: GitRunner, base: str, commit: str) -> dict[str, bytes | None]:
 
     Raises Refused naming what later commits have changed in the same places, and those commits.
     """
-    found = store.resolve(git, commit)
-    if not found:
-        raise UsageError(f"{commit}: no such commit here; git log shows which there are")
+    found = store.find(git, commit)
     merged = _merge(git, base, found, _before(git, found))
     changed = git.run("diff-tree", "-r", "-z", "--no-renames", f"{base}^{{tree}}", merged).split(b"\0")
     changes: dict[str, bytes | None] = {}

@@ -62,6 +62,13 @@ def resolve(git: GitRunner, name: str) -> str:
     return "" if status else out.decode().strip()
 
 
+def find(git: GitRunner, name: str) -> str:
+    """Give the commit a name stands for; raises UsageError where there is none."""
+    if found := resolve(git, name):
+        return found
+    raise UsageError(f"{name}: no such commit here; git log shows which there are")
+
+
 def commit(git: GitRunner, draft: Draft) -> str:
     """Make the commit of a draft, signed where git is told to, and give its id. No branch moves yet."""
     with tempfile.TemporaryDirectory(prefix="publisher-") as scratch:

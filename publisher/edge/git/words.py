@@ -47,12 +47,19 @@ def is_own(commit: Commit, publisher: str) -> bool:
     return len(commit.parents) < 2 and publisher in trailers(commit.message, ID_TRAILER)
 
 
-def read_changes(git: GitRunner, lines: Sequence[str], paths: Collection[str]) -> Iterator[dict[str, Change]]:
-    """Give what each commit changes of some paths. A line is a commit, or a commit and the one parent to look at."""
+def read_changes(
+    git: GitRunner, lines: Sequence[str], paths: Collection[str], *, below: bool = False
+) -> Iterator[dict[str, Change]]:
+    """Give what each commit changes of some files, or also below some folders.
+
+    A line is a commit, or a commit and the one parent to look at.
+    """
     arguments = ("--stdin", "-c", "-r", "--root", "--raw", "-z", "--no-abbrev", "--no-renames", "--always")
     feed = "".join(f"{line}\n" for line in lines).encode()
     literal = {"GIT_LITERAL_PATHSPECS": "1"}
-    out = git.run("diff-tree", *arguments, "--", *_limits(paths), stdin=feed, extra=literal)
+    out = git.run(
+        "diff-tree", *arguments, "--", *(sorted(paths) if below else _limits(paths)), stdin=feed, extra=literal
+    )
     changes: dict[str, Change] | None = None
     records = iter(out.decode(errors="replace").split("\0")[:-1])
     for record in records:
@@ -64,7 +71,8 @@ def read_changes(git: GitRunner, lines: Sequence[str], paths: Collection[str]) -
         parents = record.count(":")
         path = next(records)
         *before, after = record.split(" ")[parents + 1 : -1]
-        if changes is not None and path in paths and after not in before:  # else it is the file's mode that changed
+        # where the content is as before it is the file's mode that changed
+        if changes is not None and (below or path in paths) and after not in before:
             changes[path] = Change(tuple(before), after)
     if changes is not None:
         yield changes
