@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 
+from bench import history
+
 ROWS = (
     ("answers", "megabytes", "{:.0f} MB"),
     ("targets", "targets", "{:,.0f}"),
@@ -72,6 +74,10 @@ def main() -> None:
     print("| --- |" + " ---: |" * len(columns))
     for label, name, form in ROWS:
         print(f"| {label} | " + " | ".join(form.format(column[name]) for column in columns.values()) + " |")
+    print(
+        f"\nHold check of {len(history.ASKED)} files, in {history.COMMITS:,} commits of {len(history.FILES):,} files: "
+        f"{history.seconds():.2f} s"
+    )
 
 
 if __name__ == "__main__":

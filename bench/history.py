@@ -16,30 +16,25 @@ FILES = [f"pipy/config/services/default.service{number:04}.json" for number in r
     f"pipy/config/clusters/member{number:03}.json" for number in range(100)
 ]
 ASKED = FILES[::100]
-HELD_AT = (100, 1000)
-"""How many commits before the newest a person took back what was published, for one and for ten of the files."""
+REVERTS = {1000: ASKED[:10], 100: ASKED[10:11]}
+"""What a person takes back, by the number of commits since."""
 
 
 def commits() -> Iterator[str]:
     """Write the history for git fast-import; every twentieth commit is a person's."""
     rolled = random.Random(1)  # the same history every time
-    now = dict.fromkeys(FILES, 0)
-    before = dict(now)
+    before, now = dict.fromkeys(FILES, 0), dict.fromkeys(FILES, 0)
     held: set[str] = set()
     for number in range(COMMITS):
-        files: dict[str, str] = {}
-        message = "update\n\nPublisher-Id: bench\n"
-        age = COMMITS - number
-        if age in HELD_AT:
-            message = "Revert\n"
-            taken_back = ASKED[:10] if age == max(HELD_AT) else ASKED[10:11]
-            held.update(taken_back)
-            files = {path: _content(path, before[path]) for path in taken_back}
+        message, files = "update\n\nPublisher-Id: bench\n", dict[str, str]()
+        reverted = REVERTS.get(COMMITS - number)
+        if reverted:
+            message, files = "Revert\n", {path: _content(path, before[path]) for path in reverted}
+            held.update(reverted)
         elif number % 20 == 1:
-            message = "a person's\n"
-            files = {"publisher.yaml": f"{number}\n"}
+            message, files = "a person's\n", {"publisher.yaml": f"{number}\n"}
         else:
-            for path in FILES if number == 0 else rolled.sample(FILES, 5) + ASKED[:50] * (number == 1 + age):
+            for path in rolled.sample(FILES, 5) if number else FILES:
                 if path not in held:
                     before[path], now[path] = now[path], number
                     files[path] = _content(path, number)
@@ -66,6 +61,6 @@ def seconds() -> float:
             begin = time.perf_counter()
             held = checkout.last_words(checkout.head(), "bench", ASKED)
             taken = time.perf_counter() - begin
-        if len(held) != 11:
+        if len(held) != sum(map(len, REVERTS.values())):
             raise SystemExit(f"{len(held)} files are held: not what was expected")
     return taken

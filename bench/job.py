@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 CONNECTIONS = 32
 LISTS = ("/api/v1/nodes", "/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices")
@@ -51,11 +52,16 @@ def floor(folder: Path, clusters: int) -> None:
     times["megabytes"] = sum(sizes) / 1e6
 
 
+def no_forge() -> NoReturn:
+    """Stand for a host that is not to be asked."""
+    raise SystemExit("nothing is to be asked of a host")
+
+
 def job(folder: Path, services: int) -> None:
     """Run the main job, phase by phase, through the same functions as the verbs."""
     from publisher import settings
     from publisher.commands import pipeline
-    from publisher.commands.publish import publish
+    from publisher.commands.publish import Order, Publisher
     from publisher.core.check import check_file
     from publisher.core.render import renderer
     from publisher.core.resolve import resolve
@@ -103,7 +109,7 @@ def job(folder: Path, services: int) -> None:
     del outcome
     for name in ("first publish", "no-op run"):
         with timed(name):
-            done = publish(Checkout(repo), lambda _: topology, False, lambda attempt: None)
+            done = Publisher(Checkout(repo), lambda _: topology, no_forge, time.time).publish(Order())
         if bool(done.commit) != (name == "first publish"):
             raise SystemExit(f"{name}: not what was expected")
     times["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

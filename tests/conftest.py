@@ -70,21 +70,20 @@ def _local(host: str) -> bool:
         return host == "localhost"
 
 
-def _load(name: str) -> ModuleType:
-    """Load a module that lies beside the tests, which are in no package."""
-    spec = importlib.util.spec_from_file_location(f"publisher_tests_{name}", Path(__file__).with_name(f"{name}.py"))
+@pytest.fixture(scope="session")
+def forge() -> ModuleType:
+    """Load the folder forge, for its GitHub and the faults that this can have: tests are in no package."""
+    folder = Path(__file__).with_name("forge")
+    name = "publisher_tests_forge"
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="session")
-def forge() -> ModuleType:
-    """Load forge.py, for the faults that its GitHub can have."""
-    return _load("forge")
 
 
 @pytest.fixture(scope="session")
@@ -94,9 +93,9 @@ def runner() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def github_description() -> Any:
+def github_description(forge: ModuleType) -> Any:
     """Read GitHub's description of its API."""
-    return _load("openapi").Description(Path(__file__).with_name("data") / "github/openapi.json")
+    return forge.Description(Path(__file__).with_name("data") / "github/openapi.json")
 
 
 @pytest.fixture

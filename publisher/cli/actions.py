@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from publisher.core.model import Finding
 from publisher.core.redact import one_line, redact
-from publisher.errors import PublisherError
 
 if TYPE_CHECKING:
+    from publisher.core.model import Finding
     from publisher.core.plan import Plan
+    from publisher.errors import PublisherError
 
 
 def tell(plan: Plan, markdown: Callable[[], str], commit: str, request: str) -> None:

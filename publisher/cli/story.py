@@ -47,15 +47,19 @@ class _Scene:
         self.repo = folder / "config-repo"
         self.kubeconfig = folder / "kubeconfig"
 
-    def publisher(self, *arguments: str) -> None:
+    def publisher(self, *arguments: str, expected: int = 0) -> None:
         """Run a verb of ours, shown as it would be typed."""
         screen.lines(["", f"$ publisher {shlex.join(arguments)}"])
         code = main([*arguments])
-        if code:
+        if code != expected:
             raise PublisherError(f"the demo stops here: publisher {arguments[0]} ended with exit code {code}")
+        if code:
+            screen.lines([f"(exit code {code})"])
 
-    def publish(self) -> None:
-        self.publisher("publish", "--repo", str(self.repo), "--kubeconfig", str(self.kubeconfig))
+    def publish(self, *more: str, verb: str = "publish", expected: int = 0) -> None:
+        """Run a verb that reads the fleet."""
+        place = ("--repo", str(self.repo), "--kubeconfig", str(self.kubeconfig))
+        self.publisher(verb, *more, *place, expected=expected)
 
     def git(self, *arguments: str, show: bool = True) -> str:
         """Run git in the checkout, shown as it would be typed."""
@@ -128,16 +132,25 @@ def tell() -> None:
         scene.publish()
         scene.server.start_member("member2")
 
-        _heading("Service hello is deleted from both clusters")
+        _heading("Service hello is deleted from both clusters: a guard wants to know that it is meant")
         for name in ("member1", "member2"):
             fleet.remove_service(name, "default/hello")
-        scene.publish()
+        scene.publish(expected=4)
+        scene.publish("--allow", "deleted-service=default/hello")
 
-        _heading("Roll back the commit of karmada3, which is not the newest: plain git revert")
+        _heading("Somebody rolls back the commit of karmada3, which is not the newest: plain git revert")
         scene.git("revert", "--no-edit", joined)
         scene.git("push", "--quiet")
+        _heading("A person's word wins: the file is held, and the rest goes on")
+        scene.publish()
+        scene.publisher("status", "--repo", str(scene.repo))
+        _heading("Until it is resumed")
+        scene.publish("member1", verb="resume")
+        scene.publisher("history", "--repo", str(scene.repo))
+        _heading("Every commit can be made again from the snapshot that was recorded with it")
+        commits = scene.git("log", "-3", "--format=%h", "--grep=^Publisher-Id: edge$", show=False).split()
+        scene.publisher("replay", *commits, "--repo", str(scene.repo))
         scene.publisher("validate", str(scene.repo))
-        scene.git("log", "--stat", "--format=%h %an: %s")
 
         _heading("What Pipy makes of it")
         pipy = find_pipy()

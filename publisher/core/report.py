@@ -33,14 +33,17 @@ def count(number: int, noun: str) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """Say in one line what the plan does."""
-    if not plan.files:
-        return "nothing to do"
+    """Say in one line what the plan does, and what keeps it from doing more."""
     kinds = [
         (sum(1 for item in plan.files if item.action == action), word)
         for action, word in (("create", "created"), ("change", "changed"), ("delete", "deleted"))
     ]
-    return f"{count(len(plan.files), 'file')}: " + ", ".join(f"{number} {word}" for number, word in kinds if number)
+    done = ", ".join(f"{number} {word}" for number, word in kinds if number)
+    kept = ", ".join(
+        f"{len(found)} {word}" for found, word in ((plan.held, "held"), (plan.refusals, "refused")) if found
+    )
+    does = f"{count(len(plan.files), 'file')}: {done}" if plan.files else "nothing to do"
+    return f"{does}; {kept}" if kept else does
 
 
 def commit_message(plan: Plan) -> str:
@@ -60,6 +63,10 @@ def trailers(plan: Plan) -> Iterator[str]:
 
 def subject(plan: Plan) -> str:
     """Name what changes: the service, else the nodes, else how much."""
+    return f"resume {_moves(plan)}" if plan.resumed else _moves(plan)
+
+
+def _moves(plan: Plan) -> str:
     words = {"create": "publish", "change": "update", "delete": "remove"}
     moved = [*(item.cluster for item in plan.clusters), *(item.service for item in plan.services)]
     if len(plan.files) == 1 and len(plan.clusters) == 1:

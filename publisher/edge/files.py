@@ -25,14 +25,15 @@ def read_file(path: Path) -> bytes:
 class Folder:
     """A config repository as it lies in a folder, with or without Git."""
 
-    def __init__(self, top: Path) -> None:
+    def __init__(self, top: Path, settings: str = "publisher.yaml") -> None:
         if not os.access(top, os.R_OK | os.X_OK) or not top.is_dir():
             raise UsageError(f"{top}: no such folder, or not for this account to read")
         self.top = top
+        self._settings = settings
 
     def settings(self) -> bytes:
         """Give publisher.yaml."""
-        path = self.top / "publisher.yaml"
+        path = self.top / self._settings
         if not path.is_file():
             raise UsageError(f"{path}: no such file; publisher init lays one down, --repo names another repository")
         return read_file(path)

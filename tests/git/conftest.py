@@ -204,12 +204,22 @@ def set_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return world.remote
 
 
+@pytest.fixture(scope="session")
+def new_world(set_up: Path) -> Callable[[Path], World]:
+    """Make a world in a folder."""
+
+    def make(folder: Path) -> World:
+        shutil.copytree(set_up, folder / "remote.git")
+        return World(folder, folder / "remote.git")
+
+    return make
+
+
 @pytest.fixture
-def world(tmp_path: Path, set_up: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(tmp_path: Path, new_world: Callable[[Path], World], monkeypatch: pytest.MonkeyPatch) -> World:
     """Give every test a world and a cache of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    shutil.copytree(set_up, tmp_path / "remote.git")
-    return World(tmp_path, tmp_path / "remote.git")
+    return new_world(tmp_path)
 
 
 @pytest.fixture(params=["checkout", "url"])

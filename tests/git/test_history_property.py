@@ -143,6 +143,15 @@ def last_words(folder: Path) -> dict[str, tuple[str, str]]:
 FIRST = Made("ours", (), ("x", None))
 AGAIN = Made("ours", (1,), ("y", 0))
 REVERT = Made("theirs", (1,), ("x", 0))
+# two versions of ours are edited to the same text, the older one later, and merged; then the older one is restored
+EDITED_TWICE = [
+    FIRST,
+    Made("theirs", (1,), ("z", 0), 2),
+    Made("ours", (2,), ("y", 0), 1),
+    Made("theirs", (1,), ("z", 0), 1),
+    Made("theirs", (1, 3), (0, 0), 2),
+    Made("theirs", (1,), ("x", 0), 2),
+]
 
 
 @settings(max_examples=150)
@@ -150,6 +159,7 @@ REVERT = Made("theirs", (1,), ("x", 0))
 @example([FIRST, AGAIN, Made("theirs", (2,), (0, "x")), Made("theirs", (2,), ("x", 0)), Made("theirs", (2, 1), (1, 0))])
 @example([FIRST, AGAIN, REVERT, Made("theirs", (1,), ("y", 0))])
 @example([FIRST, AGAIN, REVERT, Made("ours", (3, 1), (1, "z"))])
+@example(EDITED_TWICE)
 @given(history=st.lists(made(), min_size=1, max_size=12))
 def test_it_is_as_defined(history: list[Made]) -> None:
     """On any history: branches, roots, merges of any order with any content, clocks that go back."""

@@ -80,25 +80,23 @@ def test_the_rollback_of_a_rollback_ends_the_hold(world: Any, repo: Path | str, 
     assert not world.publish(repo, "node1", "node2").outcome.plan.held
 
 
-@pytest.mark.parametrize(("name", "path"), [("member1", "cluster"), ("default/flask", "service")])
-def test_a_file_goes_back_to_before_the_publisher_changed_it_last(
-    world: Any, repo: Path | str, name: str, path: str
+def test_a_cluster_goes_back_to_before_the_publisher_changed_it(
+    world: Any, repo: Path | str, twice: tuple[str, str]
 ) -> None:
-    """Only its file changes; the first commit of the publisher had none before it."""
-    world.publish(repo, "node1")
-    if name == "member1":
-        world.publish(repo, "node1", "node2")
-    before = world.head()
-    to = world.git("rev-parse", f"{before}~")
-    if name == "member1":
-        done, _ = back(world, repo, name)
-        assert world.changed() == {getattr(world, path)}
-        assert world.git("diff", "--stat", to, done.commit, "--", getattr(world, path)) == ""
-    else:
-        done, _ = back(world, repo, name)
-        assert world.changed() == {getattr(world, path)}
-        assert getattr(world, path) not in world.files()
-    assert world.git("log", "-1", "--format=%s", "main") == f"Roll back {name} to {to[:12]}"
+    """Only its file changes, and the message says to which commit."""
+    done, _ = back(world, repo, "member1")
+    assert world.changed() == {world.cluster}
+    assert world.git("diff", "--stat", twice[0], done.commit) == ""
+    assert world.git("log", "-1", "--format=%s", "main") == f"Roll back member1 to {twice[0][:12]}"
+
+
+def test_a_service_goes_back_to_before_there_was_one(world: Any, repo: Path | str, twice: tuple[str, str]) -> None:
+    """The publisher's last commit that touched it, not its last one, is what counts; and a person's is not."""
+    text = world.git("show", f"main:{world.service}")
+    world.other({world.service: text.replace("100", "50")}, "by hand")
+    back(world, repo, "default/flask")
+    assert world.changed() == {world.service}
+    assert world.service not in world.files()
 
 
 def test_a_file_goes_back_as_of_a_commit(world: Any, repo: Path | str, twice: tuple[str, str]) -> None:

@@ -14,14 +14,13 @@ from publisher.edge.git.history import History
 from publisher.edge.git.run import GitRunner, failure
 from publisher.errors import GitError, PushRejected, Refused, UsageError
 
-SETTINGS = "publisher.yaml"
-
 
 class Checkout(History):
     """A config repository in a folder, with or without a remote."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: str = "publisher.yaml") -> None:
         self.name = str(folder)
+        self._settings = settings
         self._git = GitRunner(folder)
         status, out, err = self._git.attempt("rev-parse", "--show-toplevel")
         if status:
@@ -34,12 +33,12 @@ class Checkout(History):
         """The branch that was built on last."""
 
     def settings(self) -> bytes:
-        """Give publisher.yaml as it lies in the folder."""
+        """Give publisher.yaml, or what is in its place, as it lies in the folder."""
         try:
-            return (self._git.folder / SETTINGS).read_bytes()
+            return (self._git.folder / self._settings).read_bytes()
         except OSError as error:
             raise UsageError(
-                f"{self._git.folder / SETTINGS}: {error.strerror}; publisher init lays one down"
+                f"{self._git.folder / self._settings}: {error.strerror}; publisher init lays one down"
             ) from error
 
     def head(self) -> str:
@@ -90,13 +89,14 @@ class Checkout(History):
         """
         here = self.settings()
         head = self.head()
-        committed = self.tree(head, (SETTINGS,)).get(SETTINGS)
-        newest = self.tree(commit, (SETTINGS,)).get(SETTINGS)
+        committed = self.tree(head, (self._settings,)).get(self._settings)
+        newest = self.tree(commit, (self._settings,)).get(self._settings)
         # git knows best what an edit is: line ends here may be others than in the repository
-        if committed and newest and not self._git.attempt("diff", "--quiet", "HEAD", "--", SETTINGS)[0]:
+        if committed and newest and not self._git.attempt("diff", "--quiet", "HEAD", "--", self._settings)[0]:
             return newest
         if newest != committed:
-            raise Refused(f"{self.name}: {SETTINGS} is neither as committed here nor as on the remote; pull first")
+            where = f"{self.name}: {self._settings}"
+            raise Refused(f"{where} is neither as committed here nor as on the remote; pull first")
         return here
 
     def publish(self, *drafts: Draft) -> str:

@@ -14,7 +14,6 @@ from typing import ParamSpec, TypeVar
 from publisher.core.history import Draft
 from publisher.core.redact import redact
 from publisher.edge.git import push, revert, store
-from publisher.edge.git.checkout import SETTINGS
 from publisher.edge.git.history import History
 from publisher.edge.git.run import GitRunner
 from publisher.errors import GitError, PushRejected, UsageError
@@ -33,8 +32,9 @@ def cache_folder() -> Path:
 class Clone(History):
     """A config repository behind a URL. One process at a time works on its clone; others wait."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, settings: str = "publisher.yaml") -> None:
         self.name = redact(url)
+        self._settings = settings
         self._url = url
         self._folder = cache_folder() / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.git"
         try:
@@ -112,9 +112,9 @@ class Clone(History):
 
     def settings_at(self, commit: str) -> bytes:
         """Give publisher.yaml of a commit."""
-        found = self.tree(commit, (SETTINGS,)).get(SETTINGS)
+        found = self.tree(commit, (self._settings,)).get(self._settings)
         if found is None:
-            raise UsageError(f"{self.name}: no {SETTINGS} in the repository; publisher init lays one down")
+            raise UsageError(f"{self.name}: no {self._settings} in the repository; publisher init lays one down")
         return found
 
     def publish(self, *drafts: Draft) -> str:

@@ -41,7 +41,7 @@ class Timing:
     backoff: float = 0.5
     """Before the second attempt; doubles with each."""
     patience: float = 120.0
-    """For rate limits, in all."""
+    """For all waiting before requests together."""
 
 
 class Api:
@@ -104,7 +104,10 @@ class Api:
             except Unsettled as error:
                 self._sleep(max(wait, error.retry_after or 0), error)
                 wait *= 2
-        return self._patiently(work)
+        try:
+            return self._patiently(work)
+        except Unsettled as error:  # nothing is unsettled by having looked
+            raise ApiError(str(error), status=error.status) from error
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Do what GitHub may be too busy for at first."""
@@ -139,12 +142,16 @@ class Api:
         self, verb: str, path: str, query: Mapping[str, object] | None = None, body: Mapping[str, object] | None = None
     ) -> tuple[Any, Mapping[str, str]]:
         """Ask once; gives the answer and its headers, by their names in small letters."""
+        requester = self._requester()
         try:
-            _, headers, text = self._requester().requestJson(verb, path, dict(query or {}), {"Accept": _ACCEPT}, body)
+            token = requester.auth and requester.auth.token  # PyGithub asks for one, where that of an App has ended
         except ApiError:
             raise
-        except Exception as error:  # PyGithub trips over an answer to its own request: that for an App's token
+        except Exception as error:  # it trips over what the answer lacks
             raise ApiError(f"GitHub: no token for the App: {type(error).__name__} ({_ODD})") from error
+        if not isinstance(token, str):
+            raise ApiError(f"GitHub: no token for the App in the answer ({_ODD})")
+        _, headers, text = requester.requestJson(verb, path, dict(query or {}), {"Accept": _ACCEPT}, body)
         return json.loads(text) if text else None, headers
 
     def _requester(self) -> Requester:

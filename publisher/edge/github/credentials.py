@@ -18,7 +18,7 @@ from publisher.errors import UsageError
 _APP = "PUBLISHER_GITHUB_APP_ID"
 _KEY = "PUBLISHER_GITHUB_APP_PRIVATE_KEY"
 _SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[^:/\s]+):(?P<path>[^/].*)")
-_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_NAME = re.compile(r"(?!\.\.?/)[\w.-]+/(?!\.\.?$)[\w.-]+", re.ASCII)
 
 
 def from_environment(remote_url: str, environment: Mapping[str, str], timing: Timing | None = None) -> GitHub:

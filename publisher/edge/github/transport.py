@@ -7,6 +7,7 @@ is not JSON. Each request has a connection of its own, so that none is lost to o
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class _Careful:
                 self.session.request(
                     self.verb,
                     f"{self.protocol}://{host}:{self.port}{self.url}",
-                    headers=self.headers,
+                    headers={**self.headers, "Connection": "close"},
                     data=self.input,
                     timeout=self.timeout / 1000,
                     allow_redirects=False,
@@ -143,7 +144,7 @@ def _refusal(verb: str, url: str, status: int, body: bytes, headers: Mapping[str
     if status == 429 or (status == 403 and limited(message, headers)):
         return too_many(told, headers, status)
     if status >= 500:
-        after = _number(headers.get("Retry-After"))
+        after = _number(headers.get("retry-after"))
         return Unsettled(f"{told} (GitHub is in trouble; try again later)", status=status, retry_after=after)
     if 300 <= status < 400:
         told += ": the repository has moved"
@@ -151,14 +152,14 @@ def _refusal(verb: str, url: str, status: int, body: bytes, headers: Mapping[str
 
 
 def limited(message: str, headers: Mapping[str, str]) -> bool:
-    """Tell a rate limit from a missing permission."""
+    """Tell a rate limit from a missing permission. Headers go by their names in small letters, here and below."""
     used_up = headers.get("x-ratelimit-remaining") == "0"
-    return used_up or "Retry-After" in headers or "rate limit" in message.lower()
+    return used_up or "retry-after" in headers or "rate limit" in message.lower()
 
 
 def too_many(told: str, headers: Mapping[str, str], status: int) -> Limited:
     """Say when it may go on, as GitHub documents it: Retry-After, else the reset, else a minute."""
-    wait = _number(headers.get("Retry-After"))
+    wait = _number(headers.get("retry-after"))
     reset = _number(headers.get("x-ratelimit-reset"))
     if wait is None and reset is not None and headers.get("x-ratelimit-remaining") == "0":
         wait = max(0.0, reset - time.time() + 1)
@@ -198,7 +199,7 @@ def permission(path: str) -> str:
 
 def _hint(status: int, verb: str, url: str, headers: Mapping[str, str]) -> str:
     if status == 403:
-        told = redact(headers.get("X-Accepted-GitHub-Permissions", ""), 100)
+        told = redact(headers.get("x-accepted-github-permissions", ""), 100)
         return f"the token needs {told or ('' if verb == 'GET' else permission(url)) or 'access to the repository'}"
     if status == 404 and url.endswith("/installation"):
         return "the App is not installed there: install it for the repository"
@@ -222,3 +223,4 @@ class _Https(_Careful, HTTPSRequestsConnectionClass):
 
 
 Requester.injectConnectionClasses(_Http, _Https)
+logging.getLogger("github.Requester").setLevel(logging.WARNING)  # else it logs answers, and a token of an App is one
