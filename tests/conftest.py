@@ -70,14 +70,11 @@ def _local(host: str) -> bool:
         return host == "localhost"
 
 
-@pytest.fixture(scope="session")
-def forge() -> ModuleType:
-    """Load the folder forge, for its GitHub and the faults that this can have: tests are in no package."""
-    folder = Path(__file__).with_name("forge")
-    name = "publisher_tests_forge"
-    spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
+def _load(path: str) -> ModuleType:
+    """Load a module or a folder of modules that lies beside the tests, which are in no package."""
+    file = Path(__file__).parent / path
+    name = f"publisher_tests_{path.partition('/')[0].removesuffix('.py')}"
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -87,9 +84,15 @@ def forge() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def forge() -> ModuleType:
+    """Load the folder forge, for its GitHub and the faults that this can have."""
+    return _load("forge/__init__.py")
+
+
+@pytest.fixture(scope="session")
 def runner() -> ModuleType:
     """Load runner.py, which runs workflows."""
-    return _load("runner")
+    return _load("runner.py")
 
 
 @pytest.fixture(scope="session")
