@@ -70,9 +70,11 @@ class WorkTree:
         """Give the commit of another branch."""
         return self.git.tip(branch) if self.git else ""
 
-    def log(self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "") -> tuple[Commit, ...]:
+    def log(
+        self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "", besides: str = ""
+    ) -> tuple[Commit, ...]:
         """Give the history from a commit back."""
-        return self.git.log(commit, paths, most, since) if self.git else ()
+        return self.git.log(commit, paths, most, since, besides) if self.git else ()
 
 
 def repository(repo: str) -> Repository:

@@ -29,21 +29,28 @@ def layout_of(policy: Policy) -> Renderer:
     return renderer(policy.layout, schema)
 
 
-def held(repository: History, commit: str, policy: Policy, now: float, touched: Collection[str]) -> tuple[Hold, ...]:
-    """Give what is held at a commit, of the publisher's files there and of others that history has touched.
+def held(
+    repository: History, commit: str, policy: Policy, now: float, paths: Collection[str] | None = None
+) -> tuple[Hold, ...]:
+    """Give what is held at a commit, of all that the publisher ever wrote or of some files.
 
     With ``holds.release: changed`` it may be that the next run releases it.
     """
-    return tuple(sorted(_held(repository, commit, policy, now, touched)))
+    return tuple(sorted(_held(repository, commit, policy, now, paths)))
 
 
-def _held(repository: History, commit: str, policy: Policy, now: float, touched: Collection[str]) -> Iterator[Hold]:
+def _held(
+    repository: History, commit: str, policy: Policy, now: float, paths: Collection[str] | None
+) -> Iterator[Hold]:
     layout = layout_of(policy)
     tree = repository.tree(commit, config_paths(policy))
     config, _ = layout.read(tree, policy)
     ours = {path for name in (*config.clusters, *config.services) for path in layout.places(policy, name)}
     edited = layout.edited(tree, policy)
-    subjects = {subject.witness: subject for subject in (layout.subject(path, policy) for path in {*ours, *touched})}
+    if paths is None:  # what people removed is in no tree
+        log = repository.log(commit, layout.places(policy), besides=policy.publisher)
+        paths = ours.union(*(one.paths for one in log))
+    subjects = {subject.witness: subject for subject in (layout.subject(path, policy) for path in paths)}
     words = repository.last_words(commit, policy.publisher, {*subjects, *edited.values()})
     by_age = replace(policy.holds, changed=False)
     for path, subject in subjects.items():

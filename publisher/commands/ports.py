@@ -45,10 +45,13 @@ class History(Reader, Protocol):
     def tip(self, branch: str) -> str:
         """Give the commit of another branch as fetched last; empty where there is none."""
 
-    def log(self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "") -> tuple[Commit, ...]:
+    def log(
+        self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "", besides: str = ""
+    ) -> tuple[Commit, ...]:
         """Give the history from a commit back, newest first.
 
-        Only what touches some files or folders, no more than so many, and not what ``since`` has behind it.
+        Only what touches some files or folders, no more than so many, and not what ``since`` has behind it; and where
+        paths are given, not what the publisher ``besides`` made.
         """
 
 

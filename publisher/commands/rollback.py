@@ -21,6 +21,7 @@ from publisher.core.holds import blob_id
 from publisher.core.model import Finding, Topology
 from publisher.core.plan import FileChange, Plan
 from publisher.core.policy import Policy
+from publisher.core.redact import redact
 from publisher.errors import PublisherError, PushRejected, Refused, UsageError
 from publisher.resources import schema
 
@@ -100,7 +101,7 @@ class _Fleet:
         try:
             self.topology = self.source(policy)
         except PublisherError as error:
-            self.why_not = str(error)
+            self.why_not = redact(str(error))
 
 
 class _Back(NamedTuple):
@@ -224,20 +225,20 @@ class _Run:
 
     def _file(self, path: str) -> _Back:
         name = self.order.name
-        if self.order.to:
-            to = self.repository.find(self.order.to)
-        else:
-            log = self.repository.log(self.base, (path,))
-            ours = [commit for commit in log if self.policy.publisher in trailers(commit.message, ID_TRAILER)]
-            if not ours:
-                raise UsageError(
-                    f"{name}: no commit of publisher {self.policy.publisher} touched {path}; name one --to"
-                )
-            to = ours[0].parents[0]
+        to = self.repository.find(self.order.to) if self.order.to else self._before_ours(path)
         content = self.repository.tree(to, (path,)).get(path)
         same = content == self.repository.tree(self.base, (path,)).get(path)
         message = f"Roll back {name} to {to[:12]}\n\n{path} is as it was in commit {to}.\n"
         return _Back({} if same else {path: content}, message, name.replace("/", "."))
+
+    def _before_ours(self, path: str) -> str:
+        """Give the commit before the publisher's last one that touched a file."""
+        publisher = self.policy.publisher
+        for most in (1, 0):  # it is mostly the last one, and all are slow to find
+            for commit in self.repository.log(self.base, (path,), most):
+                if publisher in trailers(commit.message, ID_TRAILER):
+                    return commit.parents[0]
+        raise UsageError(f"{self.order.name}: no commit of publisher {publisher} touched {path}; name one --to")
 
     def _validate(self, tree: Mapping[str, bytes], after: Mapping[str, bytes], back: _Back) -> None:
         """Refuse what would be wrong and is not so already, in whatever file."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from publisher import settings
 from publisher.commands import record
-from publisher.commands.held import Hold, held, layout_of
+from publisher.commands.held import Hold, held
 from publisher.commands.ports import Repository
 from publisher.commands.review import branch_of
 from publisher.core.history import ID_TRAILER, Commit, trailers
@@ -65,7 +65,7 @@ def status(repository: Repository, now: float) -> Status:
     """Fetch, over one connection, and tell how the publisher of a repository stands."""
     policy = settings.load(repository.settings())
     base = repository.newest(policy.git.branch, policy.publisher)
-    log = repository.log(base, layout_of(policy).places(policy))
+    log = repository.log(base)
     head = repository.tip(branch_of(policy))
     return Status(
         policy,
@@ -73,5 +73,5 @@ def status(repository: Repository, now: float) -> Status:
         next((commit for commit in log if policy.publisher in trailers(commit.message, ID_TRAILER)), None),
         record.newest(repository, policy.publisher),
         len(repository.log(head, since=base)) if head else 0,
-        held(repository, base, policy, now, {path for commit in log for path in commit.paths}),
+        held(repository, base, policy, now),
     )

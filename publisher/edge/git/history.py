@@ -70,25 +70,30 @@ class History:
         """Give the commit that a name stands for; raises UsageError where there is none."""
         return store.find(self._git, name)
 
-    def log(self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "") -> tuple[Commit, ...]:
+    def log(
+        self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "", besides: str = ""
+    ) -> tuple[Commit, ...]:
         """Give the history from a commit back, newest first, without what ``since`` has behind it.
 
-        Only what touches some files or folders, and no more than so many. Ends early where history is not here and
-        cannot be fetched.
+        Only what touches some files or folders, no more than so many, and not what the publisher ``besides`` made. Ends
+        early where history is not here and cannot be fetched.
         """
         steps = iter(_STEPS)
         while True:
-            found, ends = self._mended(self._read_log, commit, frozenset(paths), most, since)
+            found, ends = self._mended(self._read_log, commit, frozenset(paths), most, since, besides)
             if not ends or self._deepen(steps, ends):
                 return tuple(found)
 
-    def _read_log(self, commit: str, paths: Set[str], most: int, since: str) -> tuple[list[Commit], Set[str]]:
+    def _read_log(
+        self, commit: str, paths: Set[str], most: int, since: str, besides: str
+    ) -> tuple[list[Commit], Set[str]]:
         """Give the log, and where the history that is here ends before it is complete."""
         limits = [f"--max-count={most}"] if most and not paths else []
         commits = read_commits(self._git, *limits, commit, *([f"^{since}"] if since else []))
         shallow = self._shallow() & {one.id for one in commits}
         if not paths:
             return commits, shallow if not most or len(commits) < most else frozenset()
+        commits = [one for one in commits if one.id in shallow or not besides or not is_own(one, besides)]
         found: list[Commit] = []
         met: set[str] = set()
         start, size = 0, 100
