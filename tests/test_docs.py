@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from publisher.core.canonical import load_plain_yaml
+
 TOP = Path(__file__).parent.parent
 READMES = ("README.md", "README.zh.md")
 PAGES = [*READMES, "CHANGELOG.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in (TOP / "docs").glob("*.md"))]
@@ -80,3 +82,12 @@ def test_the_configuration_example_is_valid() -> None:
     for name in ("README.md", "README.zh.md", "docs/configuration.md"):
         (example,) = re.findall(r"```yaml\n(.*?)```", (TOP / name).read_text(), re.DOTALL)
         assert settings.check(example.encode())[1] == ()
+
+
+def test_the_action_is_documented() -> None:
+    """Its inputs and outputs stand in docs/github-actions.md, and no others."""
+    text = (TOP / "docs/github-actions.md").read_text()
+    action = load_plain_yaml((TOP / ".github/actions/publish/action.yml").read_bytes())
+    tables = re.findall(r"^\| (?:input|output) \|.*\n(?:\|.*\n)+", text, re.MULTILINE)
+    named = [set(re.findall(r"^\| `([a-z-]+)`", table, re.MULTILINE)) for table in tables]
+    assert named == [set(action["inputs"]), set(action["outputs"])]

@@ -11,6 +11,7 @@ import pytest
 
 from publisher import settings
 from publisher.core.canonical import load_json
+from publisher.core.policy import Mode
 from publisher.resources import folder, schema
 
 TEMPLATE = folder("config-repo-template")
@@ -26,6 +27,8 @@ def test_settings_are_right():
     policy, findings = settings.check(SETTINGS.encode())
     assert findings == ()
     assert policy.services == {}
+    assert policy.publish.mode is Mode.DIRECT
+    assert 0 < policy.publish.heartbeat < settings.seconds("25h"), "status.yml would take calm for silence"
 
 
 def test_examples_in_the_settings_are_right():
@@ -35,6 +38,8 @@ def test_examples_in_the_settings_are_right():
     assert policy.karmada.context
     assert policy.services["default/flask"].routes == ("/env/*",)
     assert policy.grants
+    assert policy.publish.mode is Mode.PULL_REQUEST
+    assert policy.guards.limits
     assert policy.allowed_networks
 
 
@@ -94,10 +99,10 @@ def test_workflows_are_safe(workflows):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["check", "publish"])
+@pytest.mark.parametrize("name", ["check", "publish", "status"])
 def test_workflows_say_whose_publisher_they_install(name):
     """The bare package name is never installed: in public indexes it is somebody else's."""
     text = (TEMPLATE / f".github/workflows/{name}.yml").read_text()
-    assert "pip install --requirement requirements.txt" in text
+    assert "pip install --quiet --requirement requirements.txt" in text
     lines = (TEMPLATE / "requirements.txt").read_text().splitlines()
     assert [line for line in lines if not line.startswith("#")] == []

@@ -28,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PublisherError as error:
         for finding in error.findings:
             print(f"error: {finding}", file=sys.stderr)
-        actions.annotate(error.findings)
         print(f"publisher: {redact(str(error))}", file=sys.stderr)
+        actions.fail(error)
         return error.exit_code
     except Exception:
         lines = traceback.format_exc().splitlines()

@@ -8,13 +8,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from publisher.core.redact import one_line, redact
+
 if TYPE_CHECKING:
     from publisher.core.model import Finding
     from publisher.core.plan import Plan
+    from publisher.errors import PublisherError
 
 
 def tell(plan: Plan, markdown: Callable[[], str], commit: str, request: str) -> None:
     """Write summary, outputs and annotations of a plan, as far as the environment asks for them."""
+    from publisher.core import report
+
     outputs = {
         "changed": str(bool(plan.files)).lower(),
         "digest": plan.digest,
@@ -26,17 +31,34 @@ def tell(plan: Plan, markdown: Callable[[], str], commit: str, request: str) -> 
     _append("GITHUB_OUTPUT", lambda: "".join(f"{name}={value}\n" for name, value in outputs.items()))
     _append("GITHUB_STEP_SUMMARY", markdown)
     annotate(plan.findings)
+    for line in report.refusal_lines(plan):
+        _annotate("error", line.removeprefix("! "))
+    for held in plan.held:
+        _annotate("warning", f"{held.name}: held, {report.whose(held.word)}; publisher resume publishes it again")
+
+
+def fail(error: PublisherError) -> None:
+    """Mark what an error found, or say the error itself."""
+    if error.findings:
+        annotate(error.findings)
+    else:
+        _annotate("error", redact(str(error)))
 
 
 def annotate(findings: Iterable[Finding]) -> None:
     """Mark the lines of files that something is wrong with."""
+    for finding in findings:
+        file = "" if " " in finding.where else finding.where  # else an object, such as "cluster member1"
+        line = finding.pointer.removeprefix("line ")
+        _annotate(finding.severity, str(finding), file, line if line.isdecimal() else "")
+
+
+def _annotate(kind: str, message: str, file: str = "", line: str = "") -> None:
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return
-    for finding in findings:
-        file = f" file={_escape(finding.where, property=True)}" if "." in finding.where else ""
-        line = finding.pointer.removeprefix("line ")
-        place = f",line={line}" if file and line.isdecimal() else ""
-        print(f"::{finding.severity}{file}{place}::{_escape(str(finding))}", file=sys.stderr)
+    place = f" file={_escape(file, property=True)}" if file else ""
+    place += f",line={line}" if file and line else ""
+    print(f"::{kind}{place}::{_escape(one_line(message))}", file=sys.stderr)
 
 
 def _append(variable: str, text: Callable[[], str]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from publisher import __version__
-from publisher.cli import past, wiring
+from publisher.cli import actions, past, wiring
 from publisher.cli.options import (
     EXIT_CHANGES,
     EXIT_REFUSED,
@@ -217,6 +217,7 @@ def validate(
             if found
             else f"{directory}: valid"
         )
+    actions.annotate(found)
     if errors:
         raise typer.Exit(EXIT_REFUSED)
 
