@@ -38,31 +38,31 @@ from publisher.resources import schema
 FILE = "publisher.yaml"
 
 
-def load(data: bytes) -> Policy:
-    """Read publisher.yaml.
+def load(data: bytes, file: str = FILE) -> Policy:
+    """Read publisher.yaml, or what is in its place.
 
     Raises SettingsError with one finding for each thing that is wrong.
     """
-    policy, findings = check(data)
+    policy, findings = check(data, file)
     if policy is None:
         count = f"{len(findings)} things" if len(findings) > 1 else "one thing"
-        raise SettingsError(f"{FILE}: {count} to mend", findings)
+        raise SettingsError(f"{file}: {count} to mend", findings)
     return policy
 
 
-def check(data: bytes) -> tuple[Policy | None, tuple[Finding, ...]]:
+def check(data: bytes, file: str = FILE) -> tuple[Policy | None, tuple[Finding, ...]]:
     """Read publisher.yaml, giving findings instead of raising."""
     try:
         document = load_plain_yaml(data)
     except ParseError as error:
-        return None, (Finding(FILE, f"line {error.line}", "unreadable", str(error), "mend the YAML"),)
+        return None, (Finding(file, f"line {error.line}", "unreadable", str(error), "mend the YAML"),)
     if found := schema("publisher").findings(document, FILE) + tuple(_values(document)):
-        return None, with_lines(found, data)
-    return _policy(document), ()
+        return None, with_lines(found, data, file)
+    return replace(_policy(document), file=file), ()
 
 
-def with_lines(findings: Sequence[Finding], data: bytes) -> tuple[Finding, ...]:
-    """Turn JSON pointers into publisher.yaml into lines, in the order of the file."""
+def with_lines(findings: Sequence[Finding], data: bytes, file: str) -> tuple[Finding, ...]:
+    """Turn JSON pointers into publisher.yaml into lines of the file in its place, in its order."""
     document = None
     placed = []
     for finding in findings:
@@ -75,7 +75,7 @@ def with_lines(findings: Sequence[Finding], data: bytes) -> tuple[Finding, ...]:
         line = line_of(document, path)
         name = ".".join(str(step) for step in path)
         message = f"{name}: {finding.message}" if name else finding.message
-        placed.append((line, replace(finding, pointer=f"line {line}", message=message)))
+        placed.append((line, replace(finding, where=file, pointer=f"line {line}", message=message)))
     return tuple(finding for _, finding in sorted(placed))
 
 

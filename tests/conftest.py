@@ -70,15 +70,19 @@ def _local(host: str) -> bool:
         return host == "localhost"
 
 
-def _load(path: str) -> ModuleType:
-    """Load a module or a folder of modules that lies beside the tests, which are in no package."""
-    file = Path(__file__).parent / path
-    name = f"publisher_tests_{path.partition('/')[0].removesuffix('.py')}"
-    spec = importlib.util.spec_from_file_location(name, file)
+def _load(name: str) -> ModuleType:
+    """Load a module, or the folder of one, that lies beside the tests: they are in no package."""
+    folder = Path(__file__).with_name(name)
+    inside = folder / "__init__.py"
+    spec = importlib.util.spec_from_file_location(
+        f"publisher_tests_{name}",
+        inside if inside.exists() else folder.with_suffix(".py"),
+        submodule_search_locations=[str(folder)] if inside.exists() else None,
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -86,13 +90,13 @@ def _load(path: str) -> ModuleType:
 @pytest.fixture(scope="session")
 def forge() -> ModuleType:
     """Load the folder forge, for its GitHub and the faults that this can have."""
-    return _load("forge/__init__.py")
+    return _load("forge")
 
 
 @pytest.fixture(scope="session")
 def runner() -> ModuleType:
     """Load runner.py, which runs workflows."""
-    return _load("runner.py")
+    return _load("runner")
 
 
 @pytest.fixture(scope="session")

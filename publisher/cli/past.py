@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from publisher.cli import screen, wiring
+from publisher.cli import wiring
 from publisher.cli.options import (
     EXIT_REFUSED,
     ContextOption,
@@ -64,6 +64,7 @@ def rollback(
 
     Tells first what that does, compared with the fleet where it can be read.
     """
+    from publisher.cli import screen
     from publisher.commands import record
     from publisher.commands.rollback import Order
     from publisher.commands.rollback import rollback as run
@@ -96,6 +97,7 @@ def history(
     format: TextOrJsonOption = TextOrJson.TEXT,
 ) -> None:
     """Tell who changed what, when and why."""
+    from publisher.cli import screen
     from publisher.commands.history import history as run
 
     entries = run(wiring.repository(repo), name, number, time.time())
@@ -136,6 +138,7 @@ def status(
     format: TextOrJsonOption = TextOrJson.TEXT,
 ) -> None:
     """Tell if publishing is alive, and what is held."""
+    from publisher.cli import screen
     from publisher.commands.status import status as run
     from publisher.errors import PublisherError, UsageError
     from publisher.settings import seconds
@@ -209,6 +212,7 @@ def replay(
     Exits with 4 where a commit differs; where none does, with 1 where a snapshot is not recorded, and with 2 where a
     commit is not the publisher's.
     """
+    from publisher.cli import screen
     from publisher.commands.replay import replay as run
 
     found = run(wiring.repository(repo), commits)
@@ -236,4 +240,6 @@ def _replay_lines(item: Replayed) -> list[str]:
 
 
 def _json(document: dict[str, Any]) -> None:
+    from publisher.cli import screen
+
     screen.result(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

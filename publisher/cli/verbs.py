@@ -46,8 +46,17 @@ def _publisher(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    settings: Annotated[
+        str,
+        typer.Option(
+            "--settings",
+            metavar="FILE",
+            envvar="PUBLISHER_SETTINGS",
+            help="Another file of the repository in place of publisher.yaml, where several publishers share it.",
+        ),
+    ] = "publisher.yaml",
 ) -> None:
-    pass
+    wiring.settings_file.set(settings)
 
 
 @app.command()
@@ -194,9 +203,8 @@ def validate(
     from publisher.cli import screen
     from publisher.commands.validate import validate as run
     from publisher.core.report import count, finding_document
-    from publisher.edge.files import Folder
 
-    found = run(Folder(directory))
+    found = run(wiring.reader(str(directory)))
     errors = sum(1 for finding in found if finding.severity == "error")
     if format is TextOrJson.JSON:
         screen.result(
@@ -231,7 +239,8 @@ def snapshot(
     from publisher.core import snapshot as documents
     from publisher.edge import files
 
-    topology = wiring.source(None, kubeconfig, context)(settings.load(wiring.reader(repo).settings()))
+    reader = wiring.reader(repo)
+    topology = wiring.source(None, kubeconfig, context)(settings.load(reader.settings(), reader.settings_file))
     files.replace_folder(output, documents.dump(topology), documents.INDEX)
     rows = verb.overview(topology)
     if format is TextOrJson.JSON:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
     from publisher.edge.git import Checkout
 
 
+settings_file = ContextVar("settings_file", default="publisher.yaml")
+"""What the command line calls the file that settings are in."""
+
+
 def reader(repo: str) -> Reader:
     """Open a config repository to read: a folder as it lies there, or the newest commit behind a URL."""
     from publisher.edge.files import Folder
     from publisher.edge.git import Clone, is_url
 
-    return Clone(repo) if is_url(repo) else Folder(Path(repo))
+    return Clone(repo, settings_file.get()) if is_url(repo) else Folder(Path(repo), settings_file.get())
 
 
 def history(repo: str) -> History:
@@ -34,8 +39,8 @@ def history(repo: str) -> History:
     from publisher.edge.git import Checkout, Clone, has_history, is_url
 
     if is_url(repo):
-        return Clone(repo)
-    folder = Folder(Path(repo))
+        return Clone(repo, settings_file.get())
+    folder = Folder(Path(repo), settings_file.get())
     return WorkTree(folder, Checkout(Path(repo)) if has_history(Path(repo)) else None)
 
 
@@ -45,6 +50,11 @@ class WorkTree:
 
     folder: Folder
     git: Checkout | None
+
+    @property
+    def settings_file(self) -> str:
+        """The file that settings are in."""
+        return self.folder.settings_file
 
     def settings(self) -> bytes:
         """Give publisher.yaml."""
@@ -81,7 +91,7 @@ def repository(repo: str) -> Repository:
     """Open a config repository to publish to."""
     from publisher.edge.git import Checkout, Clone, is_url
 
-    return Clone(repo) if is_url(repo) else Checkout(Path(repo))
+    return Clone(repo, settings_file.get()) if is_url(repo) else Checkout(Path(repo), settings_file.get())
 
 
 def publisher(repo: str, fleet: Source) -> Publisher:

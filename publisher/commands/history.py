@@ -53,7 +53,7 @@ def history(repository: Repository, name: str, most: int, now: float) -> tuple[E
 
     Looks at what is checked out; nothing is fetched but what a shallow clone lacks.
     """
-    policy = settings.load(repository.settings())
+    policy = settings.load(repository.settings(), repository.settings_file)
     layout = layout_of(policy)
     head = repository.head()
     commits = repository.log(head, layout.places(policy, name), most)

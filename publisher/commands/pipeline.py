@@ -76,7 +76,7 @@ def past_of(repository: History, commit: str, policy: Policy, now: float) -> Pas
 def plan(repository: History, source: Source, now: float, say: Say = Say()) -> Outcome:  # noqa: B008
     """Plan against what is checked out, or against the newest commit of a remote."""
     data = repository.settings()
-    policy = settings.load(data)
+    policy = settings.load(data, repository.settings_file)
     commit = repository.head()
     tree = repository.tree(commit, config_paths(policy))
     return build(policy, data, source(policy), tree, past_of(repository, commit, policy, now), say)
@@ -135,7 +135,7 @@ class _Builder:
                 back = _grown(back, self._refused(standing))
             else:
                 break
-        findings = settings.with_lines(made.findings, self.settings_data)
+        findings = settings.with_lines(made.findings, self.settings_data, self.policy.file)
         made = replace(
             made,
             findings=findings,

@@ -20,6 +20,10 @@ Source = Callable[[Policy], Topology]
 class Reader(Protocol):
     """A config repository that is only read."""
 
+    @property
+    def settings_file(self) -> str:
+        """The file that settings are in: publisher.yaml, or what several publishers in one repository call theirs."""
+
     def settings(self) -> bytes:
         """Give publisher.yaml."""
 

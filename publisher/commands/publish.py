@@ -71,12 +71,12 @@ class Publisher:
 
         Raises PushRejected after the last attempt, Refused where the plan is not the one that was agreed on.
         """
-        here = settings.load(self.repository.settings())
+        here = settings.load(self.repository.settings(), self.repository.settings_file)
         read: Policy | None = None
         for attempt in range(1, ATTEMPTS + 1):
             base = self.repository.newest(here.git.branch, here.publisher)
             data = self.repository.settings_at(base)
-            policy = settings.load(data)
+            policy = settings.load(data, self.repository.settings_file)
             # to the branch that it is built on, whatever the newest publisher.yaml calls it
             policy = replace(policy, git=replace(policy.git, branch=here.git.branch))
             if policy != read:

@@ -51,7 +51,7 @@ def replay(repository: Repository, names: Iterable[str]) -> tuple[Replayed, ...]
 
     A squash merge of a pull request counts as the publisher's commit. Raises UsageError for a commit that is not there.
     """
-    policy = settings.load(repository.settings())
+    policy = settings.load(repository.settings(), repository.settings_file)
     repository.newest(policy.git.branch, policy.publisher)
     return tuple(_replay(repository, repository.find(name)) for name in names)
 
@@ -62,10 +62,11 @@ def _replay(repository: Repository, name: str) -> Replayed:
         why = f"a merge is a person's; replay {commit.parents[1][:12]}" if commit.parents else "nothing is before it"
         return Replayed(commit, "not ours", why)
     (parent,) = commit.parents
-    data = repository.tree(parent, (settings.FILE,)).get(settings.FILE)
+    file = repository.settings_file
+    data = repository.tree(parent, (file,)).get(file)
     if data is None:
-        return Replayed(commit, "not ours", f"there is no {settings.FILE} before it")
-    policy = settings.load(data)
+        return Replayed(commit, "not ours", f"there is no {file} before it")
+    policy = settings.load(data, file)
     if policy.publisher not in trailers(commit.message, ID_TRAILER):
         return Replayed(commit, "not ours", f"it has no trailer {ID_TRAILER}: {policy.publisher}")
     digest = next(iter(trailers(commit.message, SNAPSHOT_TRAILER)), "")

@@ -125,15 +125,15 @@ class _Run:
 
     @staticmethod
     def on_newest(repository: Repository, fleet: _Fleet, order: Order) -> _Run:
-        data = repository.settings()
-        policy = settings.load(data)
+        file, data = repository.settings_file, repository.settings()
+        policy = settings.load(data, file)
         base = repository.newest(policy.git.branch, policy.publisher)
         return _Run(
             repository,
             fleet,
             order,
             base,
-            settings.load(repository.tree(base, (settings.FILE,)).get(settings.FILE, data)),
+            settings.load(repository.tree(base, (file,)).get(file, data), file),
         )
 
     def rehearse(self) -> Rehearsal:
@@ -246,8 +246,8 @@ class _Run:
             args = self.policy.output, self.policy.allowed_networks, schema
             already = check_tree(tree, *args)
             self._refuse(finding for finding in check_tree(after, *args) if finding not in already)
-        if settings.FILE in back.changes:
-            self._refuse(settings.check(back.changes[settings.FILE] or b"")[1])
+        if (file := self.policy.file) in back.changes:
+            self._refuse(settings.check(back.changes[file] or b"", file)[1])
 
     def _refuse(self, findings: Collection[Finding] | Iterator[Finding]) -> None:
         if errors := [finding for finding in findings if finding.severity == "error"]:

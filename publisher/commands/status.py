@@ -63,7 +63,7 @@ class Status:
 
 def status(repository: Repository, now: float) -> Status:
     """Fetch, over one connection, and tell how the publisher of a repository stands."""
-    policy = settings.load(repository.settings())
+    policy = settings.load(repository.settings(), repository.settings_file)
     base = repository.newest(policy.git.branch, policy.publisher)
     log = repository.log(base)
     head = repository.tip(branch_of(policy))

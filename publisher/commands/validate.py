@@ -16,7 +16,7 @@ def validate(repository: Reader) -> tuple[Finding, ...]:
 
     Where publisher.yaml is wrong the rest is checked as if it were at its defaults.
     """
-    policy, findings = settings.check(repository.settings())
+    policy, findings = settings.check(repository.settings(), repository.settings_file)
     policy = policy or Policy(publisher="unknown")
     tree = repository.tree(repository.head(), (f"{policy.output}/config",))
     if not tree:

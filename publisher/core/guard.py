@@ -95,6 +95,10 @@ class Case:
                 return DEFAULTS[guard] if limits[guard] is True else limits[guard]
         return DEFAULTS[guard]
 
+    def excluded(self, cluster: str) -> bool:
+        """Tell whether publisher.yaml names a cluster as one that shall not count: that it goes is no loss."""
+        return any(fnmatchcase(cluster, pattern) for pattern in self.policy.karmada.clusters.exclude)
+
 
 def judge(case: Case) -> tuple[Verdict, ...]:
     """Apply every guard; allowances are not looked at, see :func:`split`."""
@@ -126,8 +130,8 @@ def _clusters(case: Case) -> Iterator[Verdict]:
         return
     for name, cluster in case.before.clusters.items():
         after = case.after.clusters.get(name)
-        named = any(fnmatchcase(name, pattern) for pattern in case.policy.karmada.clusters.exclude)
-        if cluster.nodes and not (after and after.nodes) and not named:
+        serves = cluster.nodes and cluster.state == "active" and not case.excluded(name)
+        if serves and not (after and after.nodes):
             count = len(cluster.nodes)
             yield _verdict("empty-cluster", name, f"{count} of {count} nodes would go", (), {name})
 
@@ -177,11 +181,12 @@ def _service(case: Case, change: ServiceChange) -> Iterator[Verdict]:
     key = change.service
     own = case.policy.services.get(key)
     if change.action == "delete":
-        if case.limit("deleted-service", key) is not False and (own is None or own.publish):
+        parts = [name for name in case.before.services[key].parts if not case.excluded(name)]
+        if case.limit("deleted-service", key) is not False and parts and (own is None or own.publish):
             message = f"all of its {change.targets_before} targets would go: {change.reason}"
-            yield _keep(case, "deleted-service", key, message, case.before.services[key].parts)
+            yield _keep(case, "deleted-service", key, message, parts)
         return
-    was, now = shares(key, case.before), shares(key, case.after)
+    was, now = _shares(key, case), shares(key, case.after)
     if was and not now:
         if case.limit("no-targets", key) is not False:
             loss = _loss(change, was, case)
@@ -204,6 +209,13 @@ def _service(case: Case, change: ServiceChange) -> Iterator[Verdict]:
             )
             message = f"{percent(moved)} of its traffic would move between clusters, the limit is {limit} %: {shown}"
             yield _keep(case, "shifted-traffic", key, message, changed)
+
+
+def _shares(key: ServiceKey, case: Case) -> dict[str, float]:
+    """Give the share of its traffic that each cluster takes, as if those that are excluded had never been."""
+    found = {name: share for name, share in shares(key, case.before).items() if not case.excluded(name)}
+    total = sum(found.values())
+    return {name: share / total for name, share in found.items()}
 
 
 def _keep(case: Case, guard: str, key: ServiceKey, message: str, causes: Collection[str]) -> Verdict:

@@ -168,3 +168,5 @@ class Policy:
     publish: Publish = Publish()
     guards: Guards = Guards()
     holds: Holds = Holds()
+    file: str = "publisher.yaml"
+    """Where it stands in the repository."""

@@ -29,11 +29,11 @@ class Folder:
         if not os.access(top, os.R_OK | os.X_OK) or not top.is_dir():
             raise UsageError(f"{top}: no such folder, or not for this account to read")
         self.top = top
-        self._settings = settings
+        self.settings_file = settings
 
     def settings(self) -> bytes:
         """Give publisher.yaml."""
-        path = self.top / self._settings
+        path = self.top / self.settings_file
         if not path.is_file():
             raise UsageError(f"{path}: no such file; publisher init lays one down, --repo names another repository")
         return read_file(path)

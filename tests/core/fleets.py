@@ -14,6 +14,7 @@ from typing import Any
 
 from publisher import settings
 from publisher.commands import pipeline
+from publisher.core import guard
 from publisher.core import topology as objects
 from publisher.core.check import check_tree
 from publisher.core.model import Cluster, Finding, Service, Topology, Unknown
@@ -21,6 +22,7 @@ from publisher.core.policy import ANNOTATION_PREFIX
 from publisher.resources import schema
 
 SECRET = "kD7-never-to-be-seen-4Qz"
+NO_GUARDS = dict.fromkeys(guard.DEFAULTS, False)
 KINDS = ("Nodes", "Services", "EndpointSlices")
 CLUSTERS = ("member1", "member2", "a", "zz", "0-first", "edge.eu-1", "member10")
 SERVICES = ("default/flask", "default/web", "team-a/web", "team-b/api", "default/a", "zone/last")
@@ -76,7 +78,7 @@ class Fleet:
     """All that a run looks at: the clusters and publisher.yaml."""
 
     clusters: dict[str, ClusterModel] = field(default_factory=dict)
-    settings: Object = field(default_factory=lambda: {"publisher": "edge"})
+    settings: Object = field(default_factory=lambda: {"publisher": "edge", "guards": dict(NO_GUARDS)})
     addresses: Iterator[int] = field(default_factory=lambda: iter(range(1, 1_000_000)))
 
     def address(self) -> str:

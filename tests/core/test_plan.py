@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from publisher.commands.explain import explain
 from publisher.core import report
+from publisher.core.markdown import markdown
 from publisher.errors import UsageError
 from publisher.resources import schema
 
@@ -91,11 +92,12 @@ def test_documents_and_messages(fleets: ModuleType, layout: str, seed: int, step
     tree = fleets.publish(fleet)
     for number in steps:
         fleets.step(fleet, number)
-    plan = fleets.build(fleet, tree).plan
+    outcome = fleets.build(fleet, tree)
+    plan, *configs = outcome.plan, outcome.current, outcome.desired.config
     again = fleets.build(fleet, tree).plan
     assert schema("plan").findings(json.loads(report.as_json(plan)), "plan") == ()
     assert report.as_json(again) == report.as_json(plan)
-    assert report.markdown(again) == report.markdown(plan)
+    assert markdown(again, *configs) == markdown(plan, *configs)
     message = report.commit_message(plan)
     assert report.commit_message(again) == message
     assert message.splitlines()[-3:] == [
@@ -103,7 +105,6 @@ def test_documents_and_messages(fleets: ModuleType, layout: str, seed: int, step
         f"Publisher-Plan: {plan.digest}",
         f"Publisher-Snapshot: {plan.snapshot}",
     ]
-    outcome = fleets.build(fleet, tree)
     for key in outcome.selection.services:
         document = explain(outcome, key).document()
         assert json.loads(json.dumps(document)) == document

@@ -1,10 +1,10 @@
-"""What comes from the fleet is text in a report, and never Markdown, HTML, another line or a trailer."""
+"""What comes from the fleet is text in a report, and never another line or a trailer."""
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -13,116 +13,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publisher.core import report
-from publisher.core.diff import ClusterChange, ServiceChange, TargetChange, WeightChange
-from publisher.core.model import Finding, ServiceKey
-from publisher.core.plan import FileChange, Plan, UnknownPart
+from publisher.core.history import trailers
+from publisher.core.plan import Plan
 from publisher.resources import schema
 
-NASTY = [
-    "x | y",
-    "`code`",
-    "```\nblock",
-    "**bold** _it_ ~~no~~",
-    "<script>alert(1)</script>",
-    "<!-- -->",
-    "[link](https://evil.example.com)",
-    "![image](https://evil.example.com/x.png)",
-    "# heading",
-    "a\n# heading\n\n- item",
-    "a\r\n| b |",
-    "\\",
-    "\\|",
-    "@org/team",
-    "#1",
-    "&lt;b&gt;",
-    "$x$",
-    "\x1b[31mred",
-    "\u202etxt",
-    "Publisher-Id: evil",
-    "a\n\nPublisher-Id: evil\nSigned-off-by: evil",
-    "\u2028",
-]
 
-
-def plan_of(text: str) -> Plan:
-    """Make a plan that says a text wherever the fleet can say one."""
-    targets = TargetChange("remove", "member1", (80,), {"n1": "10.0.0.1"}, (), 100, text)
-    change = ServiceChange(
-        ServiceKey("default/flask"),
-        "change",
-        (targets,),
-        (WeightChange("member1", 100, 0, text),),
-        (f"/{text}",),
-        (f"/{text}",),
-        2,
-        1,
-        text,
-    )
-    return Plan(
-        publisher="edge",
-        snapshot="0" * 16,
-        files=(FileChange("pipy/config/clusters/member1.json", "change", b"{}"),),
-        clusters=(
-            ClusterChange("member1", "change", {"n2": "10.0.0.2"}, {"n1": ("10.0.0.1", text)}, f"drained ({text})"),
-        ),
-        services=(change,),
-        unknown=(UnknownPart("member2", "Nodes", text),),
-        unpublished=((ServiceKey("default/web"), f"refused {text}"),),
-        findings=(Finding("service default/flask", "", "port", f"no port {text}", text, "warning"),),
-    )
-
-
-EMPTY_WORD = plan_of("word")
-
-
-@pytest.mark.parametrize("text", NASTY)
-def test_markdown_escapes(text: str) -> None:
-    """The report has the lines and columns it would have with a plain word, and no mark that means something."""
-    shown = report.markdown(plan_of(text))
-    plain = report.markdown(EMPTY_WORD)
-    assert len(shown.splitlines()) == len(plain.splitlines())
-    for line, expected in zip(shown.splitlines(), plain.splitlines(), strict=True):
-        if expected.startswith("|"):
-            assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) == len(re.findall(r"\|", expected))
-        own = line.replace("<br>", "").replace("<details>", "").replace("</details>", "").replace("<summary>", "")
-        own = own.replace("</summary>", "")
-        assert not re.search(r"(?<!\\)(?:\\\\)*[<>]", own), line
-        assert line.isprintable()
-    bare = re.sub(r"\\.|\*\*(Unknown, left as published|Findings)\*\*", "", shown)
-    for mark in ("`code`", "**", "~~", "](", "![", "<script", "&lt;", "$x$"):
-        assert mark not in bare
-    assert not re.search(r"@\w", shown)
-
-
-@pytest.mark.parametrize("text", NASTY)
-def test_text_and_message_are_lines(text: str) -> None:
+def test_text_and_message_are_lines(plan_of: Callable[[str], Plan], nasty: str) -> None:
     """Each line stays one, and prints as it stands."""
-    lines = list(report.text(plan_of(text)))
-    assert len(lines) == len(list(report.text(EMPTY_WORD)))
+    plan, word = plan_of(nasty), plan_of("word")
+    lines = list(report.text(plan))
+    assert len(lines) == len(list(report.text(word)))
     assert all(line.isprintable() for line in lines)
-    message = report.commit_message(plan_of(text))
-    assert len(message.splitlines()) == len(report.commit_message(EMPTY_WORD).splitlines())
+    message = report.commit_message(plan)
+    assert len(message.splitlines()) == len(report.commit_message(word).splitlines())
     assert all(line.isprintable() for line in message.splitlines())
 
 
-@given(st.text(min_size=1, max_size=40) | st.sampled_from(NASTY))
-def test_nothing_adds_a_line_or_a_cell(text: str) -> None:
+@given(text=st.text(min_size=1, max_size=40))
+def test_nothing_adds_a_line(plan_of: Callable[[str], Plan], text: str) -> None:
     """Whatever it is; and the JSON document holds it as it is."""
-    plan = plan_of(text)
-    assert len(report.markdown(plan).split("\n")) == len(report.markdown(EMPTY_WORD).split("\n"))
-    assert len(report.commit_message(plan).split("\n")) == len(report.commit_message(EMPTY_WORD).split("\n"))
+    plan, word = plan_of(text), plan_of("word")
+    assert len(report.commit_message(plan).split("\n")) == len(report.commit_message(word).split("\n"))
     assert schema("plan").accepts(json.loads(report.as_json(plan).encode(errors="replace")))
 
 
-@pytest.mark.parametrize("text", [text for text in NASTY if "Publisher-Id" in text])
-def test_no_text_becomes_a_trailer(text: str) -> None:
-    """git finds the three that are ours."""
-    message = report.commit_message(plan_of(text))
+def test_no_text_becomes_a_trailer(plan_of: Callable[[str], Plan], nasty: str) -> None:
+    """git finds the five that are ours; so do we, wherever they stand."""
+    message = report.commit_message(plan_of(nasty))
     shown = subprocess.run(
         ["git", "interpret-trailers", "--parse"], input=message, capture_output=True, text=True, check=True
     )
-    assert shown.stdout.splitlines() == message.splitlines()[-3:]
-    assert "evil" not in shown.stdout
+    found = shown.stdout.splitlines()
+    names = ["Publisher-Id", "Publisher-Plan", "Publisher-Snapshot", "Publisher-Allow", "Publisher-Resume"]
+    assert [line.partition(": ")[0] for line in found] == names
+    assert found == message.splitlines()[-5:]
+    assert trailers(message, "Publisher-Id") == ("edge",)
 
 
 def test_long_lists_are_cut_for_people_and_whole_in_json(fleets: ModuleType) -> None:

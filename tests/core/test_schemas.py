@@ -86,7 +86,7 @@ def valid(fleets: ModuleType) -> dict[str, list[Any]]:
         }
     )
     finding = {"where": "x", "pointer": "/y", "rule": "z", "message": "m", "hint": "h", "severity": "warning"}
-    found["snapshot"].append({"snapshot": 1, "clusters": ["a", "b"], "findings": [finding]})
+    found["snapshot"].append({"snapshot": 1, "clusters": {"a": "0123456789abcdef"}, "findings": [finding]})
     proxy = folder("config-repo-template") / "pipy/config/proxy.json"
     found["proxy"].append(json.loads(proxy.read_bytes()))
     for name, documents in found.items():

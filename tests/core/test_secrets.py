@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from publisher.commands import snapshot as verb
 from publisher.commands.explain import explain
 from publisher.core import report, snapshot
+from publisher.core.markdown import body, markdown
 
 
 @pytest.mark.parametrize("layout", ["native", "tutorial"])
@@ -31,7 +32,8 @@ def test_no_secret_is_written(fleets: ModuleType, layout: str, seed: int, steps:
         *snapshot.dump(topology).values(),
         *fleets.applied(tree, outcome).values(),
         report.as_json(outcome.plan).encode(),
-        report.markdown(outcome.plan).encode(),
+        markdown(outcome.plan, outcome.current, outcome.desired.config).encode(),
+        body(outcome.plan, outcome.current, outcome.desired.config).encode(),
         report.commit_message(outcome.plan).encode(),
         *(line.encode() for line in report.text(outcome.plan)),
         *(repr(explain(outcome, key).document()).encode() for key in outcome.selection.services),

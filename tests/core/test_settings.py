@@ -187,7 +187,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("git: {branch: --upload-pack=x}", 2, "does not look as it has to"),
     ("git: {author: nobody}", 2, "\"nobody\" does not look as it has to"),
     ("git: {author: \"a <b>\\nX: y\"}", 2, "does not look as it has to"),
-    ("publish: {mode: pull-request}", 2, "\"pull-request\" is not one of direct"),
+    ("publish: {mode: sometimes}", 2, "\"sometimes\" is not one of direct, pull-request, auto"),
     # what is not YAML
     ("karmada: {", 2, "not YAML"),
     ("karmada: [1, 2", 2, "not YAML"),

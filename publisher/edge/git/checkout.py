@@ -20,7 +20,7 @@ class Checkout(History):
 
     def __init__(self, folder: Path, settings: str = "publisher.yaml") -> None:
         self.name = str(folder)
-        self._settings = settings
+        self.settings_file = settings
         self._git = GitRunner(folder)
         status, out, err = self._git.attempt("rev-parse", "--show-toplevel")
         if status:
@@ -35,10 +35,10 @@ class Checkout(History):
     def settings(self) -> bytes:
         """Give publisher.yaml, or what is in its place, as it lies in the folder."""
         try:
-            return (self._git.folder / self._settings).read_bytes()
+            return (self._git.folder / self.settings_file).read_bytes()
         except OSError as error:
             raise UsageError(
-                f"{self._git.folder / self._settings}: {error.strerror}; publisher init lays one down"
+                f"{self._git.folder / self.settings_file}: {error.strerror}; publisher init lays one down"
             ) from error
 
     def head(self) -> str:
@@ -89,13 +89,13 @@ class Checkout(History):
         """
         here = self.settings()
         head = self.head()
-        committed = self.tree(head, (self._settings,)).get(self._settings)
-        newest = self.tree(commit, (self._settings,)).get(self._settings)
+        committed = self.tree(head, (self.settings_file,)).get(self.settings_file)
+        newest = self.tree(commit, (self.settings_file,)).get(self.settings_file)
         # git knows best what an edit is: line ends here may be others than in the repository
-        if committed and newest and not self._git.attempt("diff", "--quiet", "HEAD", "--", self._settings)[0]:
+        if committed and newest and not self._git.attempt("diff", "--quiet", "HEAD", "--", self.settings_file)[0]:
             return newest
         if newest != committed:
-            where = f"{self.name}: {self._settings}"
+            where = f"{self.name}: {self.settings_file}"
             raise Refused(f"{where} is neither as committed here nor as on the remote; pull first")
         return here
 

@@ -34,7 +34,7 @@ class Clone(History):
 
     def __init__(self, url: str, settings: str = "publisher.yaml") -> None:
         self.name = redact(url)
-        self._settings = settings
+        self.settings_file = settings
         self._url = url
         self._folder = cache_folder() / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.git"
         try:
@@ -112,9 +112,9 @@ class Clone(History):
 
     def settings_at(self, commit: str) -> bytes:
         """Give publisher.yaml of a commit."""
-        found = self.tree(commit, (self._settings,)).get(self._settings)
+        found = self.tree(commit, (self.settings_file,)).get(self.settings_file)
         if found is None:
-            raise UsageError(f"{self.name}: no {self._settings} in the repository; publisher init lays one down")
+            raise UsageError(f"{self.name}: no {self.settings_file} in the repository; publisher init lays one down")
         return found
 
     def publish(self, *drafts: Draft) -> str:
