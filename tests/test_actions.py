@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from publisher.cli import actions
+from publisher.cli import actions, screen
 from publisher.core.model import Finding
 from publisher.errors import GitError, SettingsError
 
@@ -19,6 +19,7 @@ WRONG = Finding("publisher.yaml", "line 7", "unknown-key", "unknown key 'a,b'", 
         (Finding("cluster eu.1", "", "r", "m", "", "warning"), "::warning::cluster eu.1: m [r]"),
         (Finding("route a.example.com/*", "line 3", "r", "m"), "::error::route a.example.com/*: line 3: m [r]"),
         (Finding("cluster a", "", "r", "x\n::add-mask::y\x85z"), "::error::cluster a: x ::add-mask::y z [r]"),
+        (Finding("cluster a", "", "r", "x ##[add-mask]y"), "::error::cluster a: x ## [add-mask]y [r]"),
     ],
 )
 def test_annotation(
@@ -54,3 +55,13 @@ def test_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     actions.annotate([WRONG])
     actions.fail(GitError("gone"))
     assert capsys.readouterr() == ("", "")
+
+
+def test_old_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What looks like one in the middle of a line is none in Actions, and as it is elsewhere."""
+    screen.lines(["a ##[stop-commands]b"])
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    screen.lines(["a ##[stop-commands]b"])
+    screen.say("a ##[stop-commands]b")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("a ##[stop-commands]b\na ## [stop-commands]b\n", "a ## [stop-commands]b\n")

@@ -27,8 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except PublisherError as error:
         for finding in error.findings:
-            print(f"error: {finding}", file=sys.stderr)
-        print(f"publisher: {redact(str(error))}", file=sys.stderr)
+            print(actions.harmless(f"error: {finding}"), file=sys.stderr)
+        print(actions.harmless(f"publisher: {redact(str(error))}"), file=sys.stderr)
         actions.fail(error)
         return error.exit_code
     except Exception:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from publisher.cli import actions
 from publisher.commands.ports import Progress as Report
 from publisher.core.model import Finding
 
@@ -34,12 +35,12 @@ def lines(found: Iterable[str]) -> None:
     out = _console(sys.stdout)
     for line in found:
         word = line.split(" ", 1)[0] if line[:1] != " " else line.lstrip()[:1]
-        out.print(Text(line, style=_STYLES.get(word) or _WORDS.get(word) or ""))
+        out.print(Text(actions.harmless(line), style=_STYLES.get(word) or _WORDS.get(word) or ""))
 
 
 def say(line: str, style: str = "") -> None:
     """Tell the story, on stderr."""
-    _console(sys.stderr).print(Text(line, style=style))
+    _console(sys.stderr).print(Text(actions.harmless(line), style=style))
 
 
 def findings(found: Iterable[Finding]) -> None:

@@ -132,7 +132,7 @@ def test_wired(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in world.fake.environment.items():
         monkeypatch.setenv(name, value)
     request = world.request()
-    assert wiring.forge("/srv/config.git").find(world.branch, "main") == request
+    assert wiring.forge("file:///srv/config.git")().find(world.branch, "main") == request
 
 
 @pytest.mark.parametrize("loopback", ["localhost", "127.0.0.1"])
