@@ -229,8 +229,8 @@ STEPS = st.lists(
         st.sampled_from(["publish", "publish", "publish", "unknown", "edit", "revert", "resume", "layout"]),
         st.sets(st.integers(1, 4), min_size=1),
     ),
-    min_size=2,
-    max_size=6,
+    min_size=4,
+    max_size=9,
 )
 
 
