@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from publisher.commands.pipeline import Say
 from publisher.commands.publish import Order, Publisher
 from publisher.commands.replay import replay
-from publisher.core.model import Topology, Unknown
+from publisher.core.model import Endpoints, Topology, Unknown
 from publisher.errors import UsageError
 
 
@@ -122,6 +123,47 @@ def test_the_rest_of_a_plan_is_left_out(world: Any, run: Any, repo: Path) -> Non
     assert done.out.splitlines()[1:] == [f"  left out: {world.cluster}"]
 
 
+def test_what_was_held_is_not_left_out(world: Any, repo: Path) -> None:
+    """It was in no plan then, and is in none now; whatever became of the hold since."""
+    world.publish(repo, "node1")
+    text = world.git("show", f"main:{world.cluster}")
+    world.other({world.cluster: text.replace("10.1.0.1", "10.1.0.9")}, "by hand")
+    world.other({"publisher.yaml": world.settings.replace("/env/*", "/other/*")}, "another route")
+    world.git("pull", "--quiet", at=repo)
+    made = order(world, repo, "node1", "node2")
+    assert world.changed(made) == {world.service}
+    order(world, repo, "node1", "node2", resume=("member1",))
+    (found,) = replay(world.open(repo), [made])
+    assert (found.verdict, found.left_out) == ("same", ())
+
+
+def test_a_part_of_a_plan_may_differ_from_the_whole(world: Any, repo: Path) -> None:
+    """A resumed service does not get the route that another only gives up in the rest of the plan."""
+
+    def fleet(_: object) -> Topology:
+        member = world.fleet("node1").clusters["member1"]
+        flask = member.services["default/flask"]
+        web = replace(flask, name="web", ports=(flask.ports[0]._replace(node_port=30002),))
+        both = {"default/flask": flask, "default/web": web}
+        return Topology({"member1": replace(member, services=both, endpoints=dict.fromkeys(both, Endpoints(True)))})
+
+    guards = world.settings[world.settings.index("guards:") :].replace("{", "{moved-route: false, ")
+    services = "publisher: edge\nservices: {{default/flask: {{routes: [{}]}}, default/web: {{routes: [{}]}}}}\n"
+    world.other({"publisher.yaml": services.format("/a", "/b, /c") + guards})
+    world.git("pull", "--quiet", at=repo)
+    world.publish(repo, source=fleet)
+    text = world.git("show", f"main:{world.service}")
+    world.other({world.service: text.replace("100", "50")}, "by hand")
+    world.other({"publisher.yaml": services.format("/a, /c", "/b") + guards})
+    world.git("pull", "--quiet", at=repo)
+    publisher = Publisher(world.open(repo), fleet, _no_forge, time.time)
+    made = publisher.publish(Order(say=Say(resume=frozenset(["default/flask"])))).commit
+    assert world.changed(made) == {world.service}
+    assert '"/c"' not in world.git("show", f"{made}:{world.service}")
+    (found,) = replay(world.open(repo), [made])
+    assert (found.verdict, found.left_out) == ("same", ("pipy/config/services/default.web.json",))
+
+
 def test_what_is_not_the_publishers_is_not_replayed(world: Any, run: Any, repo: Path) -> None:
     """A person's commit, the first one, a merge; exit 2, and why."""
     first = world.publish(repo, "node1").commit
@@ -187,8 +229,8 @@ STEPS = st.lists(
         st.sampled_from(["publish", "publish", "publish", "unknown", "edit", "revert", "resume", "layout"]),
         st.sets(st.integers(1, 4), min_size=1),
     ),
-    min_size=2,
-    max_size=6,
+    min_size=4,
+    max_size=9,
 )
 
 
