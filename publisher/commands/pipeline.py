@@ -123,7 +123,7 @@ class _Builder:
             args = (current, self.tree, layout, self._check, unreadable)
             made, desired = make_plan(self.policy, digest, selection, desired, *args)
             if (more := self._held(made, layout)) != Back():
-                back = back.joined(more)
+                back = back.further(more)
                 continue
             verdicts = guard.judge(guard.Case(current, desired.config, made.services, self.policy))
             standing, used = guard.split(verdicts, allowed)
@@ -132,7 +132,7 @@ class _Builder:
                 allowed |= set(allowances(self.past.allowances()))
             elif standing:
                 self.refusals |= {verdict.refusal for verdict in standing}
-                back = back.joined(self._refused(standing, back))
+                back = back.further(self._refused(standing))
             else:
                 break
         findings = settings.with_lines(made.findings, self.settings_data)
@@ -187,19 +187,18 @@ class _Builder:
                     clusters.add(subject.name)
                 case "layout":
                     everything = True
-        return Back(frozenset(services), frozenset(clusters), everything=everything)
+        return Back(frozenset(services), frozenset(clusters), frozenset(services), everything)
 
     def _resumes(self, name: str) -> bool:
         return ALL in self.say.resume or name in self.say.resume
 
-    def _refused(self, standing: Collection[guard.Verdict], back: Back) -> Back:
-        """Keep what guards refuse; all of it, where that is what publisher.yaml wants or keeping a part is no help."""
-        refused = Back(
+    def _refused(self, standing: Collection[guard.Verdict]) -> Back:
+        """Keep what guards refuse, or everything where publisher.yaml wants it so."""
+        return Back(
             frozenset(key for verdict in standing for key in verdict.services),
             frozenset(name for verdict in standing for name in verdict.clusters),
+            everything=self.policy.guards.on_refusal is OnRefusal.STOP,
         )
-        stop = self.policy.guards.on_refusal is OnRefusal.STOP or back.joined(refused) == back
-        return replace(refused, everything=stop)
 
 
 def without(outcome: Outcome, chosen: Collection[str]) -> Back:
