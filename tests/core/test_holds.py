@@ -338,7 +338,7 @@ def test_a_persons_word_stands(
         assert build(fleets, fleet, tree, held).plan.files == ()
 
 
-@limits(max_examples=80)
+@limits(max_examples=60)
 @given(seed=st.integers(0, 2**32), steps=st.lists(st.integers(0, 2**16), max_size=8), chosen=st.integers(0, 2**32))
 def test_holds_reach_no_further(fleets: ModuleType, seed: int, steps: list[int], chosen: int) -> None:
     """Every other file becomes what it would without; but a held service keeps its routes from others.
@@ -477,14 +477,19 @@ def test_a_word_on_our_own_file_holds_all_of_the_layout(fleets: ModuleType, tuto
     own=st.booleans(),
 )
 def test_a_persons_entries_stand(fleets: ModuleType, seed: int, steps: list[list[int]], chosen: int, own: bool) -> None:
-    """Whatever happens, edited entries stay, the run ends, and the next has nothing to do."""
+    """Whatever happens, edited entries stay, the run ends, and the next has nothing to do.
+
+    But for an entry that the fleet comes to agree with: nothing tells it from ours any more.
+    """
     fleet = fleets.make(seed, "tutorial")
     rng = random.Random(chosen)
     if rng.random() < 0.5:
         fleet.settings["guards"] = {"onRefusal": rng.choice(["stop", "hold-back"])}
     tree = fleets.publish(fleet)
     published = sorted(json.loads(tree[BALANCER])["services"].items())
-    edits = {name: rng.choice([None, ["10.250.0.1:1"], targets[:-1]]) for name, targets in published if targets}
+    edits = {
+        name: rng.choice([None, ["10.250.0.1:1"], [*targets, "10.250.0.1:1"]]) for name, targets in published if targets
+    }
     tree = edit(tree, BALANCER, "services", **edits)
     said = {path: WORD for path in (OWN, BALANCER) if path == BALANCER or own}
     for numbers in steps:
