@@ -200,7 +200,7 @@ def _settle_routes(selection: Selection, current: Config, policy: Policy, draft:
                 owner = f"belongs to {won[route].service}"
                 stays = stays and key in draft.firm
             elif (taken := current.taken.get(route)) and taken.service != key:
-                owner = f"stands in {taken.path}, which is not ours"
+                owner = f"stands in {taken.path}, which belongs to {taken.whose}"
             else:
                 continue
             what = f"route {route} {owner}"
