@@ -20,6 +20,8 @@ from publisher import settings
 from publisher.commands import pipeline
 from publisher.core.history import Word
 from publisher.core.holds import blob_id, released
+from publisher.core.model import ServiceKey
+from publisher.core.resolve import Back
 
 FLASK = "default/flask"
 WEB = "default/web"
@@ -225,6 +227,27 @@ def test_what_is_held_stays_though_it_is_gone(fleets: ModuleType, fleet: Any, he
     assert held.becomes
     assert build(fleets, fleet, after, [path]).plan.files == ()
     assert path not in fleets.applied(after, build(fleets, fleet, after))
+
+
+def test_a_held_service_does_not_keep_a_cluster(fleets: ModuleType, fleet: Any) -> None:
+    """One that is gone goes, also from other services; the held file still names it, which Pipy passes over."""
+    tree = fleets.publish(fleet)
+    del fleet.clusters["a"]
+    path = fleets.service_file(FLASK)
+    after = fleets.applied(tree, build(fleets, fleet, tree, [path]))
+    assert fleets.cluster_file("a") not in after
+    assert after[path] == tree[path]
+    assert fleets.document(after, fleets.service_file(WEB))["clusters"].keys() == {"b"}
+    assert [item.rule for item in fleets.check(fleet, after)] == ["cluster-missing"]
+
+
+def test_keeping_what_is_kept_already_keeps_everything() -> None:
+    """So that planning again and again ends."""
+    back = Back(services=frozenset({ServiceKey(FLASK)}))
+    more = Back(clusters=frozenset({"a"}))
+    assert back.further(more) == back.joined(more)
+    assert not back.further(more).everything
+    assert back.further(back).everything
 
 
 def test_all_of_a_fleet_that_is_gone(fleets: ModuleType, fleet: Any) -> None:

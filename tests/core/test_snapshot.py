@@ -280,6 +280,12 @@ def test_yaml_is_read_back_as_it_was(document: dict[str, Any]) -> None:
     assert len(data.decode().splitlines()) == lines_of(document, 0)
 
 
+@pytest.mark.parametrize("key", ["y", "n", "Y", "Yes", "no", "ON", "off", "true", "False", "NULL", "~", "1", "-", ""])
+def test_a_key_is_text_for_every_reader_of_yaml(key: str) -> None:
+    """Also for one of YAML 1.1, that takes some words for something else."""
+    assert dump_yaml({key: 1}) == f'"{key}": 1\n'.encode()
+
+
 def lines_of(value: Any, depth: int) -> int:
     """Count an entry a line, down to the third map and of lists at the top."""
     if isinstance(value, dict) and value and depth < 3:
