@@ -123,7 +123,7 @@ class _Builder:
             args = (current, self.tree, layout, self._check, unreadable)
             made, desired = make_plan(self.policy, digest, selection, desired, *args)
             if (more := self._held(made, layout)) != Back():
-                back = _grown(back, more)
+                back = back.further(more)
                 continue
             verdicts = guard.judge(guard.Case(current, desired.config, made.services, self.policy))
             standing, used = guard.split(verdicts, allowed)
@@ -132,7 +132,7 @@ class _Builder:
                 allowed |= set(allowances(self.past.allowances()))
             elif standing:
                 self.refusals |= {verdict.refusal for verdict in standing}
-                back = _grown(back, self._refused(standing))
+                back = back.further(self._refused(standing))
             else:
                 break
         findings = settings.with_lines(made.findings, self.settings_data, self.policy.file)
@@ -187,24 +187,18 @@ class _Builder:
                     clusters.add(subject.name)
                 case "layout":
                     everything = True
-        return Back(frozenset(services), frozenset(clusters), everything=everything)
+        return Back(frozenset(services), frozenset(clusters), frozenset(services), everything)
 
     def _resumes(self, name: str) -> bool:
         return ALL in self.say.resume or name in self.say.resume
 
     def _refused(self, standing: Collection[guard.Verdict]) -> Back:
-        """Keep what guards refuse; everything, where that is what publisher.yaml wants."""
+        """Keep what guards refuse, or everything where publisher.yaml wants it so."""
         return Back(
             frozenset(key for verdict in standing for key in verdict.services),
             frozenset(name for verdict in standing for name in verdict.clusters),
             everything=self.policy.guards.on_refusal is OnRefusal.STOP,
         )
-
-
-def _grown(back: Back, more: Back) -> Back:
-    """Keep more; everything, where keeping just that has been no help, so that planning comes to an end."""
-    grown = back.joined(more)
-    return replace(grown, everything=True) if grown == back else grown
 
 
 def without(outcome: Outcome, chosen: Collection[str]) -> Back:

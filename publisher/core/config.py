@@ -74,6 +74,13 @@ class Taken(NamedTuple):
     path: str
     service: str
     """The service whose file it would be, were it ours."""
+    owner: str
+    """Id of the publisher that the file names; empty where it names none."""
+
+    @property
+    def whose(self) -> str:
+        """Name the owner in a message."""
+        return f"publisher {self.owner!r}" if self.owner else "no publisher"
 
 
 @dataclass(frozen=True, slots=True)

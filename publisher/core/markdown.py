@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from publisher.core import report
 from publisher.core.config import Config, percent, shares
@@ -11,10 +11,12 @@ from publisher.core.model import ServiceKey
 from publisher.core.plan import Plan
 from publisher.core.redact import one_line
 
-_MOST = 200
-"""Services in the table; the commit has them all."""
 _DRAWN = 8
-"""Services in the picture."""
+"""Services in the picture; as many routes of each, and clusters."""
+_LINES = 12
+"""Lines of a cell."""
+_CLUSTERS, _SERVICES, _LIST, _FILES = 8_000, 28_000, 2_000, 4_000
+"""Characters of each part: GitHub takes 65,536 in all; the commit message and the plan's JSON have more."""
 
 
 def markdown(plan: Plan, before: Config, after: Config) -> str:
@@ -46,14 +48,10 @@ def labels(plan: Plan) -> tuple[str, ...]:
 def _sections(plan: Plan, before: Config, after: Config) -> Iterator[str]:
     if plan.clusters:
         rows = ((change.cluster, list(report.cluster_lines(change)) or [change.action]) for change in plan.clusters)
-        yield from _table(("cluster", "change"), ((f"`{name}`", _cells(lines)) for name, lines in rows))
+        yield from _table(("cluster", "change"), ((f"`{name}`", _cells(lines)) for name, lines in rows), _CLUSTERS)
     if plan.services:
-        shown = plan.services[:_MOST]
-        yield from _table(
-            ("service", "targets", "share of its traffic", "change"), (_row(change, before, after) for change in shown)
-        )
-        if len(plan.services) > _MOST:
-            yield from (f"... and {report.count(len(plan.services) - _MOST, 'more service')}", "")
+        headings = ("service", "targets", "share of its traffic", "change")
+        yield from _table(headings, (_row(change, before, after) for change in plan.services), _SERVICES)
         yield from _picture(plan.services[:_DRAWN], before, after)
     for heading, lines in (
         ("Unknown, left as published", [line[2:] for line in report.unknown_lines(plan)]),
@@ -65,21 +63,34 @@ def _sections(plan: Plan, before: Config, after: Config) -> Iterator[str]:
     ):
         if lines:
             yield from (f"**{heading}**", "")
-            yield from (f"{'  ' if line.startswith(' ') else ''}- {cell(line.strip())}" for line in lines)
+            items = (f"{'  ' if line.startswith(' ') else ''}- {cell(line.strip())}" for line in lines)
+            yield from _cut(items, _LIST, "line")
             yield ""
     if plan.files:
         yield from ("<details><summary>Files</summary>", "")
-        yield from (f"- {file.action} `{file.path}`" for file in plan.files)
+        yield from _cut((f"- {file.action} `{file.path}`" for file in plan.files), _FILES, "file")
         yield from ("", "</details>", "")
     yield f"Plan `{plan.digest}`, snapshot `{plan.snapshot}`"
     yield ""
 
 
-def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    names = list(headings)
-    yield from (f"| {' | '.join(names)} |", f"| {' | '.join('---' for _ in names)} |")
-    yield from (f"| {' | '.join(row)} |" for row in rows)
+def _table(headings: Sequence[str], rows: Iterable[Iterable[str]], most: int) -> Iterator[str]:
+    yield from (f"| {' | '.join(headings)} |", f"| {' | '.join('---' for _ in headings)} |")
+    yield from _cut((f"| {' | '.join(row)} |" for row in rows), most, headings[0])
     yield ""
+
+
+def _cut(lines: Iterable[str], most: int, noun: str) -> Iterator[str]:
+    """Give lines of so many characters, and how many more there are."""
+    more = 0
+    for line in lines:
+        most -= len(line)
+        if most < 0:
+            more += 1
+        else:
+            yield line
+    if more:
+        yield from ("", f"... and {report.count(more, f'more {noun}')}")
 
 
 def _row(change: ServiceChange, before: Config, after: Config) -> tuple[str, ...]:
@@ -88,7 +99,7 @@ def _row(change: ServiceChange, before: Config, after: Config) -> tuple[str, ...
     return (
         f"`{change.service}`",
         f"{change.targets_before} → {change.targets_after}",
-        "<br>".join(moved[:10] + ["..."] * (len(moved) > 10)),
+        "<br>".join(_some(moved, _LINES)),
         _cells(report.details(change)),
     )
 
@@ -103,10 +114,10 @@ def _picture(changes: Iterable[ServiceChange], before: Config, after: Config) ->
     yield from ("```mermaid", "flowchart LR")
     for number, change in enumerate(changes):
         yield f'  s{number}["{_label(change.service)}"]'
-        for place, (route, arrow) in enumerate(_drawn_routes(change, before, after)):
+        for place, (route, arrow) in enumerate([*_drawn_routes(change, before, after)][:_DRAWN]):
             yield f'  r{number}x{place}(["{_label(route)}"]) {arrow} s{number}'
         was, now = shares(change.service, before), shares(change.service, after)
-        for name in sorted(was.keys() | now.keys()):
+        for name in sorted(was.keys() | now.keys())[:_DRAWN]:
             known = name in clusters
             node = clusters.setdefault(name, f"c{len(clusters)}")
             arrow = "==>" if name not in was else "-.->" if name not in now else "-->"
@@ -130,7 +141,13 @@ def _label(text: str) -> str:
 
 
 def _cells(lines: Iterable[str]) -> str:
-    return "<br>".join(map(cell, lines))
+    return "<br>".join(_some([*map(cell, lines)], _LINES))
+
+
+def _some(lines: Sequence[str], most: int) -> Iterator[str]:
+    yield from lines[:most]
+    if len(lines) > most:
+        yield f"... and {len(lines) - most} more"
 
 
 def cell(line: str) -> str:

@@ -115,7 +115,7 @@ def make_plan(
     findings: tuple[Finding, ...],
 ) -> tuple[Plan, Desired]:
     """Compare the tree with what is desired; also give what comes of that where a file may not be written."""
-    written, wrong = renderer.write(desired, current, tree, policy)
+    written, wrong = ({}, ()) if desired.untouched else renderer.write(desired, current, tree, policy)
     files = tuple(
         FileChange(path, "delete" if content is None else "change" if path in tree else "create", content)
         for path, content in sorted(written.items())

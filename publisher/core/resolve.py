@@ -24,7 +24,7 @@ class Back:
     services: frozenset[ServiceKey] = frozenset()
     clusters: frozenset[str] = frozenset()
     edited: frozenset[ServiceKey] = frozenset()
-    """Of the services, those whose entries in shared files a person has changed."""
+    """Of the services, those whose file, or entries in shared files, a person has the last word on."""
     everything: bool = False
 
     def joined(self, other: Back) -> Back:
@@ -35,6 +35,11 @@ class Back:
             self.edited | other.edited,
             self.everything or other.everything,
         )
+
+    def further(self, other: Back) -> Back:
+        """Keep what either keeps, and everything where that is no more than this one does: it was no help."""
+        joined = self.joined(other)
+        return replace(joined, everything=joined.everything or joined == self)
 
 
 NOTHING_BACK = Back()
@@ -52,6 +57,8 @@ class Desired:
     """Why a service that some cluster has is not published."""
     edited: frozenset[ServiceKey] = frozenset()
     """Services whose entries in shared files stay as a person has changed them."""
+    untouched: bool = False
+    """No file changes at all, however it is written."""
 
 
 @dataclass(slots=True)
@@ -83,7 +90,7 @@ class _Draft:
 def resolve(selection: Selection, current: Config, policy: Policy, back: Back = NOTHING_BACK) -> Desired:
     """Work out the configuration to publish."""
     if back.everything:
-        return Desired(current, frozenset({*current.clusters, *current.services}), (), {})
+        return Desired(current, frozenset({*current.clusters, *current.services}), (), {}, untouched=True)
     selection = keep_clusters(selection, back.clusters, current)
     clusters: dict[str, ClusterConfig] = {}
     for name, cluster in selection.clusters.items():
@@ -94,7 +101,10 @@ def resolve(selection: Selection, current: Config, policy: Policy, back: Back = 
     draft = _Draft(dict(_without_gone(current, selection)))
     for selected in selection.services.values():
         if selected.key in back.services and selected.key in current.services:
-            draft.services[selected.key] = current.services[selected.key]
+            whole = current.services[selected.key]
+            draft.services[selected.key] = (
+                whole if selected.key in back.edited else draft.before.get(selected.key, whole)
+            )
             draft.firm.add(selected.key)
         elif selected.key in back.services:
             draft.drop(selected.key, HELD_BACK)
@@ -190,7 +200,7 @@ def _settle_routes(selection: Selection, current: Config, policy: Policy, draft:
                 owner = f"belongs to {won[route].service}"
                 stays = stays and key in draft.firm
             elif (taken := current.taken.get(route)) and taken.service != key:
-                owner = f"stands in {taken.path}, which is not ours"
+                owner = f"stands in {taken.path}, which belongs to {taken.whose}"
             else:
                 continue
             what = f"route {route} {owner}"

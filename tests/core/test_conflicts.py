@@ -201,18 +201,30 @@ def test_hosts_keep_routes_apart(fleets: ModuleType, fleet: Any) -> None:
     assert told(outcome) == [(f"service {FIRST}", f"route a.com/x belongs to {SECOND}")]
 
 
-def test_a_published_route_that_a_person_writes_elsewhere_too(fleets: ModuleType) -> None:
-    """Ours stays while both have it; a person decides, and is told so."""
+@pytest.mark.parametrize(
+    ("owner", "whose"),
+    [
+        ({"publisher": "other"}, "publisher 'other'"),
+        ({"publisher": ""}, "no publisher"),
+        ({"publisher": ["other"]}, "no publisher"),
+        ({}, "no publisher"),
+    ],
+)
+def test_a_published_route_that_somebody_writes_elsewhere_too(
+    fleets: ModuleType, owner: dict[str, Any], whose: str
+) -> None:
+    """Ours stays while both have it; a person decides, and is told whose the other is."""
     fleet: Any = fleets.Fleet()
     fleet.settings["services"] = {FIRST: {"routes": ["/x"]}}
     fleet.clusters["member1"] = fleets.ClusterModel(nodes={"n1": fleets.NodeModel("10.0.0.1")})
     add(fleets, fleet, FIRST, "", "1")
     tree = fleets.publish(fleet)
     path = "pipy/config/services/by-hand.json"
-    tree[path] = json.dumps({"service": "by/hand", "routes": [{"path": "/x", "port": "http"}], "clusters": {}}).encode()
+    document = {"service": "by/hand", **owner, "routes": [{"path": "/x", "port": "http"}], "clusters": {}}
+    tree[path] = json.dumps(document).encode()
     outcome = fleets.build(fleet, tree)
     assert outcome.plan.files == ()
-    assert told(outcome) == [(f"service {FIRST}", f"route /x stands in {path}, which is not ours")]
+    assert told(outcome) == [(f"service {FIRST}", f"route /x stands in {path}, which belongs to {whose}")]
 
 
 def test_a_route_in_a_file_of_somebody_else(fleets: ModuleType, fleet: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from publisher.core import report, snapshot
 from publisher.core.canonical import load_plain_yaml
 from publisher.core.check import check_file
+from publisher.core.plan import Plan
 from publisher.core.validate import Schema
 from publisher.resources import folder, schema
 
@@ -60,7 +61,7 @@ PART: Any = {"weight": 50, "ports": {"http": 31193}, "nodes": ["n1", "n2"]}
 
 
 @pytest.fixture(scope="module")
-def valid(fleets: ModuleType) -> dict[str, list[Any]]:
+def valid(fleets: ModuleType, plan_of: Callable[[str], Plan]) -> dict[str, list[Any]]:
     """Give valid documents by schema: what is really written, and what shows off the rest."""
     found: dict[str, list[Any]] = {name: [] for name in NAMES}
     found["publisher"].append(PUBLISHER_YAML)
@@ -77,6 +78,7 @@ def valid(fleets: ModuleType) -> dict[str, list[Any]]:
         found["plan"].append(report.document(fleets.build(native, tree).plan))
         for path, data in snapshot.dump(fleets.read(native)).items():
             found["snapshot-cluster" if "/" in path else "snapshot"].append(load_plain_yaml(data))
+    found["plan"].append(json.loads(report.as_json(plan_of("word"), commit="c0ffee", pullRequest="/pull/7")))
     found["service"].append(
         {
             "service": "a/b",

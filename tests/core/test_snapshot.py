@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import ModuleType
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from publisher.commands import snapshot as verb
 from publisher.core import snapshot
-from publisher.core.canonical import load_plain_yaml
+from publisher.core.canonical import dump_yaml, load_plain_yaml
 from publisher.core.model import (
     Address,
     Cluster,
@@ -238,3 +239,62 @@ def test_overview(fleets: ModuleType) -> None:
             "endpoints": "unknown: slices: timeout",
         }
     ]
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32), steps=st.lists(st.integers(0, 2**16), max_size=3))
+def test_what_is_known_is_left_out(fleets: ModuleType, seed: int, steps: list[int]) -> None:
+    """With the digests of an earlier snapshot just the clusters that differ are written, and the index always."""
+    fleet = fleets.make(seed, large=True)
+    before = fleets.read(fleet)
+    known = snapshot.digests(before)
+    for number in steps:
+        fleets.step(fleet, number)
+    after = fleets.read(fleet)
+    files = snapshot.dump(after, known)
+    differ = {name for name, cluster in after.clusters.items() if before.clusters.get(name) != cluster}
+    assert files.keys() == {snapshot.INDEX, *map(snapshot.cluster_path, differ)}
+    whole = snapshot.dump(after)
+    assert files.items() <= whole.items()
+    assert load_plain_yaml(whole[snapshot.INDEX])["clusters"] == snapshot.digests(after)
+    assert {**snapshot.dump(before), **files}.items() >= whole.items()
+
+
+KEYS = st.one_of(TEXT, st.sampled_from(["y", "N", "on", "Off", "-", "?", ":", "a: b", "- a", "<<", "0", "1_0", "1:2"]))
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=150)
+@given(document=st.dictionaries(KEYS, PLAIN, min_size=1, max_size=4))
+def test_yaml_is_read_back_as_it_was(document: dict[str, Any]) -> None:
+    """Whatever its keys and texts look like, in the order given, and each entry on a line that people can read."""
+    data = dump_yaml(document)
+    loaded = load_plain_yaml(data)
+    assert loaded == document
+    assert json.dumps(loaded) == json.dumps(document), "with the types and the order"
+    assert all(line.isprintable() for line in data.decode().split("\n"))
+    assert len(data.decode().splitlines()) == lines_of(document, 0)
+
+
+@pytest.mark.parametrize("key", ["y", "n", "Y", "Yes", "no", "ON", "off", "true", "False", "NULL", "~", "1", "-", ""])
+def test_a_key_is_text_for_every_reader_of_yaml(key: str) -> None:
+    """Also for one of YAML 1.1, that takes some words for something else."""
+    assert dump_yaml({key: 1}) == f'"{key}": 1\n'.encode()
+
+
+def lines_of(value: Any, depth: int) -> int:
+    """Count an entry a line, down to the third map and of lists at the top."""
+    if isinstance(value, dict) and value and depth < 3:
+        return sum(1 + below(item, depth + 1) for item in value.values())
+    return 0
+
+
+def below(value: Any, depth: int) -> int:
+    """Count the lines below the one of a key."""
+    if isinstance(value, list):
+        return len(value) if depth == 1 else 0
+    return lines_of(value, depth)

@@ -138,7 +138,9 @@ class Native:
         for path, document in _documents(tree, policy, SERVICES, findings):
             if document.get("publisher") != policy.publisher:
                 key = str(document.get("service"))
-                whose = Taken(path, key if path == service_path(policy.output, key) else "")
+                owner = document.get("publisher")
+                named = key if path == service_path(policy.output, key) else ""
+                whose = Taken(path, named, owner if isinstance(owner, str) else "")
                 taken.update(dict.fromkeys(_routes(document), whose))
                 continue
             if wrong := misfits(path, document, "service", self.schema_of):
