@@ -211,6 +211,8 @@ def test_allowed_networks() -> None:
 class Folder:
     """A config repository in memory."""
 
+    settings_file = "publisher.yaml"
+
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
 

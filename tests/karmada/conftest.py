@@ -24,6 +24,8 @@ QUICK = Timing(connect=5, read=5, total=20, attempts=2, backoff=0.01, longest=2)
 
 PUBLISHER_YAML = b"""\
 publisher: edge
+guards: {removed-targets: false, no-targets: false, empty-cluster: false, deleted-service: false,
+  shifted-traffic: false}
 services:
   default/flask: {routes: ["/env/*"], weights: {member1: 60, member2: 30, member3: 10}}
 grants: [{namespaces: ["*"], paths: ["/*"]}]

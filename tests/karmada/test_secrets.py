@@ -9,6 +9,7 @@ import logging
 import pytest
 
 from publisher.core import report, snapshot
+from publisher.core.markdown import markdown
 from publisher.core.policy import Access
 from publisher.demo.server import Reply
 from publisher.edge.karmada import KarmadaFleet, Timing
@@ -66,9 +67,14 @@ def told(world, planted, caplog, capfd):
         except ApiError as error:
             texts += [str(error), repr(error), repr(vars(error))]
         else:
-            plan = world.plan({}, topology).plan
+            outcome = world.plan({}, topology)
+            plan = outcome.plan
             texts += [repr(topology), snapshot.digest(topology), repr(plan), json.dumps(report.document(plan))]
-            texts += [report.markdown(plan), report.commit_message(plan), *report.text(plan)]
+            texts += [
+                markdown(plan, outcome.current, outcome.desired.config),
+                report.commit_message(plan),
+                *report.text(plan),
+            ]
             for path, content in snapshot.dump(topology).items():
                 texts += [path, content.decode()]
         texts += [caplog.text, *capfd.readouterr()]
