@@ -143,7 +143,10 @@ class FakeGitHub:
         self._orders: list[_Order] = []
         self._down: Fault | None = None
         self._ids = 100
+        self._heads: dict[int, str] = {}
         self._lock = threading.RLock()
+        self.watch: Callable[[str], None] = lambda when: None
+        """Called with ``before`` and ``after`` each request has its effect."""
         self.closed = threading.Event()
         self._git("init", "--quiet", "--bare", "--initial-branch=main", str(self.bare), at=folder)
         self.commit("main", {"README.md": b"# people's\n"}, "set up")
@@ -228,6 +231,33 @@ class FakeGitHub:
         }  # fmt: skip
         return number
 
+    def merge(self, number: int, how: str) -> str:
+        """Merge a pull request by its button: ``merge``, ``squash`` (its title and body are the message), ``rebase``."""
+        pull = self.pulls[number]
+        base, head = self.tip(pull["base"]), self.tip(pull["head"])
+        tree = self._git("merge-tree", "--write-tree", base, head)
+        message = {
+            "merge": f"Merge pull request #{number} from acme/{pull['head']}\n\n{pull['title']}",
+            "squash": f"{pull['title']} (#{number})\n\n{pull['body']}",
+            "rebase": self._git("show", "-s", "--format=%B", head),
+        }[how]
+        parents = ["-p", base, *(["-p", head] if how == "merge" else [])]
+        made = self._git("commit-tree", tree, *parents, stdin=message.encode())
+        self._git("update-ref", f"refs/heads/{pull['base']}", made)
+        self._settle()
+        pull |= {"state": "closed", "merged": True}
+        return made
+
+    def update_branch(self, number: int) -> str:
+        """Merge the base into the branch, as the button does."""
+        pull = self.pulls[number]
+        base, head = self.tip(pull["base"]), self.tip(pull["head"])
+        tree = self._git("merge-tree", "--write-tree", head, base)
+        message = f"Merge branch '{pull['base']}' into {pull['head']}"
+        made = self._git("commit-tree", tree, "-p", head, "-p", base, stdin=message.encode())
+        self._git("update-ref", f"refs/heads/{pull['head']}", made)
+        return made
+
     def review(self, number: int, user: int, state: str, commit: str = "") -> None:
         """Review the newest commit of a pull request, or another."""
         commit = commit or self.tip(self.pulls[number]["head"])
@@ -267,7 +297,10 @@ class FakeGitHub:
                 self._down = order.fault if order.down else None
                 if not order.after:
                     return order.fault
+            self.watch("before")
+            self._settle()
             given = self._answer(verb, path, name, dict(parse_qsl(query)), headers, document)
+            self.watch("after")
             return order.fault if order else given
 
     def _answer(
@@ -378,18 +411,19 @@ class FakeGitHub:
             "state": state["state"],
             "labels": [self._label(name) for name in state["labels"]],
             "user": self._user(self.viewer),
+            "merged_at": "2026-01-02T03:04:05Z" if state.get("merged") else None,
         }
         for side, repo in (("head", state["repo"]), ("base", 1)):
             commit = self.tip(state[side]) or NONE
+            commit = self._heads.get(int(number), commit) if side == "head" else commit
             pull[side] |= {"ref": state[side], "sha": commit, "label": f"acme:{state[side]}"}
             pull[side]["repo"] = self._repo("repository", repo) if repo else None
         return pull
 
     def _list_pulls(self, state: str, head: str, base: str, per_page: str, page: str) -> Made:
-        self._close_merged()
         found = [
             number
-            for number, pull in self.pulls.items()
+            for number, pull in reversed(self.pulls.items())
             if (pull["state"], f"acme:{pull['head']}", pull["base"]) == (state, head, base)
         ]
         return 200, [self._pull(number, "pull-request-simple") for number in found]
@@ -483,10 +517,13 @@ class FakeGitHub:
 
     # git
 
-    def _close_merged(self) -> None:
-        """Close for good what has nothing ahead of its base any more."""
-        for pull in self.pulls.values():
-            if pull["repo"] == 1 and self.tip(pull["head"]) in ("", self.tip(pull["base"])):
+    def _settle(self) -> None:
+        """Take note of what was pushed, and close for good what has nothing ahead of its base any more."""
+        for number, pull in self.pulls.items():
+            head = self.tip(pull["head"])
+            if head and pull["state"] == "open":
+                self._heads[number] = head
+            if pull["repo"] == 1 and head in ("", self.tip(pull["base"])):
                 pull["state"] = "closed"
 
     def _ref(self, ref: str) -> Made:
@@ -509,7 +546,7 @@ class FakeGitHub:
         given = document["variables"]["input"]
         self.wrong += [f"{name}: {error.message}" for error in Draft202012Validator(INPUTS[name]).iter_errors(given)]
         made = {"createCommitOnBranch": self._commit_on_branch, "updateRefs": self._update_refs}[name](given)
-        self._close_merged()
+        self._settle()
         return {name: made}
 
     def _commit_on_branch(self, given: Any) -> Any:
