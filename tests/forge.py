@@ -232,7 +232,7 @@ class FakeGitHub:
         return number
 
     def merge(self, number: int, how: str) -> str:
-        """Merge a pull request by its button: ``merge``, ``squash`` (its title and body are the message), ``rebase``."""
+        """Merge a pull request by its button: ``merge``, ``squash`` (title and body are the message) or ``rebase``."""
         pull = self.pulls[number]
         base, head = self.tip(pull["base"]), self.tip(pull["head"])
         tree = self._git("merge-tree", "--write-tree", base, head)
@@ -247,6 +247,11 @@ class FakeGitHub:
         self._settle()
         pull |= {"state": "closed", "merged": True}
         return made
+
+    def delete(self, branch: str) -> None:
+        """Delete a branch."""
+        self._git("update-ref", "-d", f"refs/heads/{branch}")
+        self._settle()
 
     def update_branch(self, number: int) -> str:
         """Merge the base into the branch, as the button does."""

@@ -8,7 +8,7 @@ because nothing is left to change, loses that line, so that the same plan may co
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from publisher.commands.pipeline import Outcome, config_paths
@@ -86,7 +86,10 @@ def review(
         return None
     host = forge()  # what is wrong with the credentials shows before anything is pushed
     theirs = _theirs(repository, found, policy)
-    if theirs and not _is_merged(host, found, policy):
+    closed = host.closed(branch, policy.git.branch) if not request and found.ahead and (theirs or plan.files) else None
+    if closed and closed.merged and closed.head == found.head:  # though as another commit
+        found, theirs = replace(found, ahead=()), None
+    if theirs:
         why = (
             f"commit {theirs.id[:12]} of {theirs.author} on {branch} is not the publisher's; "
             "merge it, or delete the branch to start anew"
@@ -101,7 +104,6 @@ def review(
     if _is_plan(repository, found, base, outcome):
         if request and _names(request, plan.digest) and _ours(request.labels) == _ours(labels):
             return _did("unchanged", request)
-        closed = None if request else host.closed(branch, policy.git.branch)
         if closed and not closed.merged and _names(closed, plan.digest):
             return _did(
                 "declined", closed, f"it was closed with just this plan; delete the branch {branch} to ask again"
@@ -182,22 +184,18 @@ def _theirs(repository: Repository, found: Standing, policy: Policy) -> Commit |
     return None
 
 
-def _is_merged(host: Forge, found: Standing, policy: Policy) -> bool:
-    """Tell whether all that the branch has was merged, though as another commit."""
-    closed = None if found.request else host.closed(branch_of(policy), policy.git.branch)
-    return closed is not None and closed.merged and closed.head == found.head
-
-
 def _is_plan(repository: Repository, found: Standing, base: str, outcome: Outcome) -> bool:
     """Tell whether the branch is this plan already, in one commit on what is as ``base`` in all files of the plan."""
+    plan = outcome.plan
     made = [commit for commit in found.ahead if len(commit.parents) == 1]
-    if len(made) != 1 or outcome.plan.digest not in trailers(made[0].message, PLAN_TRAILER):
+    said = ((PLAN_TRAILER, (plan.digest,)), (ALLOW_TRAILER, plan.allowed), (RESUME_TRAILER, plan.resumed))
+    if len(made) != 1 or any(set(shall) - set(trailers(made[0].message, name)) for name, shall in said):
         return False
-    paths = tuple(file.path for file in outcome.plan.files)
+    paths = tuple(file.path for file in plan.files)
     (parent,) = made[0].parents
     if parent != base and repository.tree(parent, paths) != repository.tree(base, paths):
         return False
-    wanted = {file.path: file.content for file in outcome.plan.files if file.content is not None}
+    wanted = {file.path: file.content for file in plan.files if file.content is not None}
     return repository.tree(found.head, paths) == wanted
 
 
