@@ -41,7 +41,7 @@ def test_auto(flow: Any, request: pytest.FixtureRequest, commits: str, place: st
     assert flow.nodes() == ["node1", "node2", "node3"]
     flow.fake.merge(flow.one()["number"], "squash")
     flow.calm("", repository=repository)
-    assert {name for name in flow.fake.git("for-each-ref", "--format=%(refname:short)").split("\n")} == {
+    assert set(flow.fake.git("for-each-ref", "--format=%(refname:short)").split("\n")) == {
         "main", "publisher/edge", "snapshots/edge",
     }  # fmt: skip
 
