@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -91,6 +92,7 @@ class _Order:
     after: bool
     times: int
     down: bool
+    skip: int
 
 
 class Refusal(Exception):
@@ -174,18 +176,36 @@ class FakeGitHub:
         self._server.close()
 
     def fail(
-        self, verb: str, path: str, fault: Fault, *, after: bool = False, times: int = 1, down: bool = False
+        self,
+        verb: str,
+        path: str,
+        fault: Fault,
+        *,
+        after: bool = False,
+        times: int = 1,
+        down: bool = False,
+        skip: int = 0,
     ) -> None:
         """Let requests fail whose path has this pattern at its end, before or after they had their effect.
 
-        ``down``: and whatever comes then.
+        No verb is any verb. ``down``: and whatever comes then; ``skip``: not the first ones.
         """
-        self._orders.append(_Order(verb, re.compile(f"(.*/)?{path}"), fault, after, times, down))
+        self._orders.append(_Order(verb, re.compile(f"(.*/)?{path}"), fault, after, times, down, skip))
 
     def mend(self) -> None:
         """Let nothing fail any more."""
         self._orders.clear()
         self._down = None
+
+    def saved(self) -> dict[str, Any]:
+        """Take down all but the repository."""
+        names = ("pulls", "comments", "labels", "_heads", "_ids")
+        return deepcopy({name: getattr(self, name) for name in names})
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Be as it was when that was taken down."""
+        for name, value in deepcopy(saved).items():
+            setattr(self, name, value)
 
     # what people do
 
@@ -296,7 +316,11 @@ class FakeGitHub:
             self.requests.append(f"{verb} {shown}")
             if self._down:
                 return self._down
-            order = next((o for o in self._orders if o.times and o.verb == verb and o.path.fullmatch(shown)), None)
+            found = (o for o in self._orders if o.times and o.verb in ("", verb) and o.path.fullmatch(shown))
+            order = next(found, None)
+            if order and order.skip:
+                order.skip -= 1
+                order = None
             if order:
                 order.times -= 1
                 self._down = order.fault if order.down else None

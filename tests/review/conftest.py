@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -119,6 +121,7 @@ class Flow:
     def typed(self, *options: str, verb: str = "publish") -> Outcome:
         """Run the command line."""
         arguments = self.arguments(*options, verb=verb)
+        gc.collect()  # a failure's traceback may keep the clone, and its lock, of an earlier run in this process
         self.capfd.readouterr()
         return Outcome(main(arguments), *self.capfd.readouterr())
 
@@ -244,3 +247,91 @@ def checkout(flow: Flow) -> Checkout:
 def policy(flow: Flow) -> Any:
     """Read publisher.yaml."""
     return settings.load(flow.file("publisher.yaml").encode())
+
+
+GUARDED = "publish: {mode: pull-request}\n"
+AUTO = "publish: {mode: auto, direct: [added-targets]}\n" + GUARDS
+
+
+def _updated(flow: Flow) -> None:
+    """Another plan, with a refusal that was not there and so a label more."""
+    flow.published("node1", "node2", "node3", "node4", text=GUARDED)
+    flow.sees("node1", "node2", "node3", "node4", "node5")
+    flow.publish()
+    flow.sees("node1", services=("flask", "shop"))
+
+
+def _closed(flow: Flow) -> None:
+    flow.published("node1")
+    flow.did("node1", "node2")
+    flow.sees("node1")
+
+
+def _stopped(flow: Flow) -> None:
+    flow.did("node1")
+    flow.person(flow.branch, {"README.md": b"edited\n"})
+
+
+def _auto(flow: Flow) -> None:
+    flow.published("node1", text=AUTO)
+    flow.sees("node1", services=("flask", "shop"))
+    flow.publish()
+    flow.set_up(AUTO, services="services: {default/flask: {routes: [/a]}, default/shop: {routes: [/b]}}\n")
+    flow.sees("node1", "node2", services=("flask", "shop"))
+
+
+def _api(flow: Flow) -> None:
+    flow.set_up("publish: {mode: pull-request, commits: api}\n" + GUARDS)
+    flow.did("node1")
+    flow.sees("node1", "node2")
+
+
+def _direct_api(flow: Flow) -> None:
+    flow.set_up("publish: {commits: api}\n" + GUARDS)
+
+
+STEPS: dict[str, Callable[[Flow], None]] = {
+    "opened": lambda flow: None,
+    "updated": _updated,
+    "closed": _closed,
+    "stopped": _stopped,
+    "auto": _auto,
+    "api": _api,
+    "direct-api": _direct_api,
+}
+
+
+class Step:
+    """What there is before a run, as often as asked, and what the run makes of it where nothing goes wrong."""
+
+    def __init__(self, flow: Flow, name: str) -> None:
+        STEPS[name](flow)
+        self.flow = flow
+        self._kept = flow.folder / "kept.git"
+        shutil.copytree(flow.fake.bare, self._kept)
+        self._saved = flow.fake.saved()
+        flow.fake.requests.clear()
+        self.code = flow.typed().code
+        self.state = flow.state()
+        self.requests = list(flow.fake.requests)
+
+    def again(self) -> None:
+        """Be before the run again."""
+        self.flow.fake.mend()
+        self.flow.fake.restore(self._saved)
+        shutil.rmtree(self.flow.fake.bare)
+        shutil.copytree(self._kept, self.flow.fake.bare)
+        self.flow.fake.requests.clear()
+
+    def repaired(self) -> None:
+        """Run without anything in the way: it has to come to the same, and another run to nothing more."""
+        self.flow.fake.mend()
+        out = self.flow.typed()
+        assert out.code == self.code, out.err
+        assert self.flow.state() == self.state
+
+
+@pytest.fixture
+def step(flow: Flow) -> Callable[[str], Step]:
+    """Set up for one of the steps of the flow."""
+    return lambda name: Step(flow, name)
