@@ -57,6 +57,24 @@ def test_unchanged(flow: Any, checkout: Any) -> None:
     assert json.loads(flow.typed("--format", "json").out)["pullRequest"].startswith("https://github.invalid/")
 
 
+def test_from_a_checkout(flow: Any, checkout: Any) -> None:
+    """Somebody's work tree stays as it is, edits and all, and so do the branches there."""
+    repo = flow.folder / "repo"
+    (repo / "README.md").write_text("edited\n")
+    (repo / "pipy/config/clusters").mkdir(parents=True)
+    (repo / flow.cluster).write_text("in the way\n")
+    before = {
+        path: path.read_bytes() for path in sorted(repo.rglob("*")) if path.is_file() and ".git" not in path.parts
+    }
+    looks = [("status", "--porcelain"), ("for-each-ref", "refs/heads"), ("symbolic-ref", "HEAD")]
+    said = [flow.fake._git(*look, at=repo) for look in looks]
+    for nodes, did in (("node1",), "opened"), (("node1", "node2"), "updated"), ((), "unchanged"):
+        assert flow.did(*nodes, repository=checkout) == did
+    assert len(flow.ahead()) == 1
+    assert {path: path.read_bytes() for path in before} == before
+    assert [flow.fake._git(*look, at=repo) for look in looks] == said
+
+
 def test_one_look(flow: Any) -> None:
     """A run without news asks GitHub for the pull request and its reviews, and nothing else."""
     flow.did("node1")

@@ -77,6 +77,7 @@ def test_a_branch_that_was_squashed_is_no_plan_of_today(flow: Any) -> None:
     flow.fake.merge(flow.one()["number"], "squash")
     assert flow.nodes() == ["node1"]
     assert flow.did("node1", "node2") == "opened"
+    assert (flow.behind(), len(flow.ahead())) == (0, 1)
     flow.fake.merge(flow.one()["number"], "squash")
     assert flow.nodes() == ["node1", "node2"]
 
