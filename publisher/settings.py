@@ -103,6 +103,21 @@ def _values(document: Any) -> Iterator[Finding]:
                 parse(text)
             except ValueError as problem:
                 yield Finding(FILE, pointer, rule, str(problem))
+    yield from _publish_findings(document)
+
+
+def _publish_findings(document: Any) -> Iterator[Finding]:
+    """Find what of ``publish`` goes with another mode only."""
+    publish = document.get("publish") if isinstance(document, Mapping) else None
+    if not isinstance(publish, Mapping):
+        return
+    mode = publish.get("mode", Mode.DIRECT)
+    for name, right, why, hint in (
+        ("refspec", Mode.DIRECT, "it asks for review with the push itself", "leave out refspec, or mode"),
+        ("direct", Mode.AUTO, "it says what needs no review in mode auto", "set mode: auto, or leave out direct"),
+    ):
+        if name in publish and mode in [*Mode] and mode != right:
+            yield Finding(FILE, f"/publish/{name}", "mode", f"{why}, and the mode is {mode}", hint)
 
 
 def _texts_at(value: Any, path: Sequence[str], pointer: str = "") -> Iterator[tuple[str, str]]:

@@ -90,14 +90,17 @@ class Forge(Protocol):
     def find(self, branch: str, base: str) -> PullRequest | None:
         """Give the open pull request from a branch of the repository itself."""
 
+    def closed(self, branch: str, base: str) -> PullRequest | None:
+        """Give the newest pull request of such a branch that is closed, merged or not."""
+
     def open(self, branch: str, base: str, title: str, body: str, labels: tuple[str, ...]) -> PullRequest:
         """Open a pull request; gives the one that is there where somebody was faster."""
 
     def update(self, request: PullRequest, title: str, body: str, labels: tuple[str, ...]) -> None:
         """Write what is not yet as it shall be. Labels of other people stay."""
 
-    def close(self, request: PullRequest, reason: str) -> None:
-        """Say why in a comment, and close it."""
+    def close(self, request: PullRequest, reason: str, body: str) -> None:
+        """Say why in a comment, and close it with another body."""
 
     def comment(self, number: int, key: str, body: str) -> None:
         """Write a comment, or edit the one that was written with the same key."""

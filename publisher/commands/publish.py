@@ -19,11 +19,11 @@ from publisher.commands.pipeline import (
     without,
 )
 from publisher.commands.ports import Forge, Repository, Source
-from publisher.commands.review import Review, branch_of, review
+from publisher.commands.review import Review, Standing, review, standing
 from publisher.core import report
 from publisher.core.classes import classes
 from publisher.core.config import ConfigTree
-from publisher.core.history import RESUME_TRAILER, Draft, trailers
+from publisher.core.history import Draft
 from publisher.core.model import Topology
 from publisher.core.policy import Mode, Policy
 from publisher.errors import PushRejected, Refused, UsageError
@@ -73,6 +73,7 @@ class Publisher:
         """
         here = settings.load(self.repository.settings(), self.repository.settings_file)
         read: Policy | None = None
+        commit = ""
         for attempt in range(1, ATTEMPTS + 1):
             base = self.repository.newest(here.git.branch, here.publisher)
             data = self.repository.settings_at(base)
@@ -83,11 +84,14 @@ class Publisher:
                 topology, read = self.source(policy), policy
             run = _Run(self, policy, data, topology, base, order)
             try:
-                return run.publish()
+                done = run.publish()
             except PushRejected:
                 if attempt == ATTEMPTS:
                     raise
+                commit = run.commit or commit
                 self.retrying(attempt + 1)
+            else:
+                return replace(done, commit=done.commit or commit)
         raise AssertionError("unreachable")
 
 
@@ -101,14 +105,19 @@ class _Run:
     topology: Topology
     base: str
     order: Order
+    commit: str = ""
+    """What went to the branch, which may be all that came about."""
 
     def publish(self) -> Published:
         tree = self.publisher.repository.tree(self.base, config_paths(self.policy))
         mode, say = self.policy.publish.mode, self.order.say
         if mode is Mode.AUTO and say.resume:
             mode = Mode.DIRECT
+        found = Standing("", (), None)
         if mode is not Mode.DIRECT:
-            say = self._as_asked(say)
+            found = standing(self.publisher.repository, self.publisher.forge, self.policy, self.base)
+            allowed, resumed = found.asked()
+            say = say._replace(allow=(*say.allow, *allowances(allowed)), resume=say.resume | resumed)
         outcome = self._build(tree, say)
         if self.order.say.resume:
             outcome = self._resumed(outcome, tree, say, narrow=mode is Mode.DIRECT)
@@ -119,22 +128,15 @@ class _Run:
             return Published(outcome, self.base, "")
         match mode:
             case Mode.DIRECT:
-                return Published(outcome, self.base, self._commit(outcome))
+                self._commit(outcome)
+                done = Published(outcome, self.base, self.commit)
             case Mode.PULL_REQUEST:
-                return Published(outcome, self.base, "", self._review(outcome))
+                done = Published(outcome, self.base, "", self._review(outcome, found))
             case Mode.AUTO:
-                return self._split(outcome, tree, say)
-
-    def _as_asked(self, say: Say) -> Say:
-        """Add what people say on the pull request that is open: allowances by its labels, and what it resumes."""
-        branch = branch_of(self.policy)
-        head = self.publisher.repository.tip(branch)
-        request = self.publisher.forge().find(branch, self.policy.git.branch) if head else None
-        if request is None:
-            return say
-        (commit,) = self.publisher.repository.log(head, most=1)
-        resumed = frozenset(trailers(commit.message, RESUME_TRAILER))
-        return say._replace(allow=(*say.allow, *allowances(request.labels)), resume=say.resume | resumed)
+                done = self._split(outcome, tree, say, found)
+        if not done.commit and (done.review is None or done.review.did not in ("opened", "updated")):
+            self._beat()
+        return done
 
     def _build(self, tree: ConfigTree, say: Say) -> Outcome:
         past = past_of(self.publisher.repository, self.base, self.policy, self.publisher.now())
@@ -148,23 +150,25 @@ class _Run:
             raise UsageError(f"{', '.join(missing)}: not held, or nothing would become of it; held: {held}")
         return self._build(tree, say._replace(back=without(outcome, resumed))) if narrow else outcome
 
-    def _split(self, outcome: Outcome, tree: ConfigTree, say: Say) -> Published:
-        """Mode auto: some classes of changes go to the branch, the rest to the pull request."""
+    def _split(self, outcome: Outcome, tree: ConfigTree, say: Say, found: Standing) -> Published:
+        """Mode auto: some classes of changes go to the branch, the rest to the pull request.
+
+        What the pull request allows and resumes counts for itself alone.
+        """
         direct = frozenset(self.policy.publish.direct)
         chosen = frozenset(name for name, found in classes(outcome.plan).items() if found and found <= direct)
-        first = self._build(tree, say._replace(back=without(outcome, chosen)))
-        commit = self._commit(first)
-        if commit:
-            self.base = commit
+        first = self._build(tree, self.order.say._replace(back=without(outcome, chosen)))
+        self._commit(first)
+        if self.commit:
+            self.base = self.commit
             tree = applied(tree, first.plan)
-        return Published(outcome, self.base, commit, self._review(self._build(tree, say)))
+        return Published(outcome, self.base, self.commit, self._review(self._build(tree, say), found))
 
-    def _commit(self, outcome: Outcome) -> str:
+    def _commit(self, outcome: Outcome) -> None:
         """Commit to the branch, with the snapshot, both or none."""
         repository, policy = self.publisher.repository, self.policy
         if not outcome.plan.files:
-            self._beat()
-            return ""
+            return
         draft = Draft(
             policy.git.branch,
             self.base,
@@ -175,15 +179,16 @@ class _Run:
             refspec=policy.publish.refspec,
         )
         if policy.publish.refspec:
-            return repository.publish(draft)  # asks for review: nothing is published yet, and so no snapshot of it
+            self.commit = repository.publish(draft)  # asks for review: nothing is published yet, so no snapshot of it
+            return
         snapshots = self._snapshots()
         if not policy.publish.api_commits:
-            return repository.publish(draft, *snapshots)
+            self.commit = repository.publish(draft, *snapshots)
+            return
         if snapshots:
             repository.publish(*snapshots)
-        made = self.publisher.forge().commit(draft)
+        self.commit = self.publisher.forge().commit(draft)
         repository.newest(policy.git.branch, policy.publisher)
-        return made
 
     def _snapshots(self) -> tuple[Draft, ...]:
         made = record.draft(self.publisher.repository, self.policy, self.topology)
@@ -192,11 +197,16 @@ class _Run:
     def _beat(self) -> None:
         """Record a snapshot without a change where the last is too old, so that status can tell silence from calm."""
         repository, policy = self.publisher.repository, self.policy
-        last = record.newest(repository, policy.publisher) if policy.publish.heartbeat else None
-        if last and self.publisher.now() - last.time >= policy.publish.heartbeat:
-            again = Draft(record.branch_of(policy.publisher), last.id, {}, last.message, policy.git.author)
-            repository.publish(*(self._snapshots() or (again,)))
+        if not policy.publish.heartbeat:
+            return
+        last = record.newest(repository, policy.publisher)
+        if last and self.publisher.now() - last.time < policy.publish.heartbeat:
+            return
+        made = self._snapshots()
+        if last and not made:
+            made = (Draft(record.branch_of(policy.publisher), last.id, {}, last.message, policy.git.author),)
+        repository.publish(*made)
 
-    def _review(self, outcome: Outcome) -> Review | None:
-        publisher = self.publisher
-        return review(publisher.repository, publisher.forge, outcome, self.policy, self.base, self._snapshots)
+    def _review(self, outcome: Outcome, found: Standing) -> Review | None:
+        here = self.publisher
+        return review(here.repository, here.forge, found, outcome, self.policy, self.base, self._snapshots)

@@ -12,6 +12,7 @@ from publisher.core.history import ID_TRAILER, SNAPSHOT_TRAILER, Commit, Draft, 
 from publisher.core.model import Topology
 from publisher.core.policy import Policy
 from publisher.errors import UsageError
+from publisher.resources import schema
 
 
 def branch_of(publisher: str) -> str:
@@ -44,8 +45,7 @@ def _digests(index: bytes) -> dict[str, str]:
         document: Any = load_plain_yaml(index)
     except ParseError:
         return {}
-    clusters = document.get("clusters") if isinstance(document, dict) else None
-    return {name: str(digest) for name, digest in clusters.items()} if isinstance(clusters, dict) else {}
+    return {} if schema("snapshot").findings(document, snapshot.INDEX) else dict(document["clusters"])
 
 
 def newest(repository: History, publisher: str) -> Commit | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """An open pull request."""
+    """A pull request."""
 
     number: int
     url: str
@@ -17,4 +17,5 @@ class PullRequest:
     head: str
     """The commit that it asks to merge."""
     approved: bool
-    """A newest review approves that commit, and none asks for changes."""
+    """A newest review approves that commit, and none asks for changes; not looked at where it is closed."""
+    merged: bool = False

@@ -39,6 +39,11 @@ def body(plan: Plan, before: Config, after: Config) -> str:
     return "\n".join([*sections, back, "", *map(one_line, report.trailers(plan))]) + "\n"
 
 
+def closed(text: str) -> str:
+    """Take the trailers off the body of a pull request: it asks for its plan no more."""
+    return "\n".join(line for line in text.splitlines() if not line.startswith("Publisher-")).rstrip() + "\n"
+
+
 def labels(plan: Plan) -> tuple[str, ...]:
     """Give the labels of a pull request."""
     states = (("held", plan.held), ("refused", plan.refusals or plan.errors), ("unknown", plan.unknown))

@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +35,7 @@ class _Order:
     after: bool
     times: int
     down: bool
+    skip: int
 
 
 class FakeGitHub(Pulls):
@@ -56,6 +58,8 @@ class FakeGitHub(Pulls):
         self._orders: list[_Order] = []
         self._down: Fault | None = None
         self._lock = threading.RLock()
+        self.watch: Callable[[str], None] = lambda when: None
+        """Called with ``before`` and ``after`` each request has its effect."""
         self.closed = threading.Event()
         self._server = Server(self)
 
@@ -81,18 +85,36 @@ class FakeGitHub(Pulls):
         self._server.close()
 
     def fail(
-        self, verb: str, path: str, fault: Fault, *, after: bool = False, times: int = 1, down: bool = False
+        self,
+        verb: str,
+        path: str,
+        fault: Fault,
+        *,
+        after: bool = False,
+        times: int = 1,
+        down: bool = False,
+        skip: int = 0,
     ) -> None:
         """Let requests fail whose path has this pattern at its end, before or after they had their effect.
 
-        ``down``: and whatever comes then.
+        No verb is any verb. ``down``: and whatever comes then; ``skip``: not the first ones.
         """
-        self._orders.append(_Order(verb, re.compile(f"(.*/)?{path}"), fault, after, times, down))
+        self._orders.append(_Order(verb, re.compile(f"(.*/)?{path}"), fault, after, times, down, skip))
 
     def mend(self) -> None:
         """Let nothing fail any more."""
         self._orders.clear()
         self._down = None
+
+    def saved(self) -> dict[str, Any]:
+        """Take down all but the repository."""
+        names = ("pulls", "comments", "labels", "_heads", "_ids")
+        return deepcopy({name: getattr(self, name) for name in names})
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Be as it was when that was taken down."""
+        for name, value in deepcopy(saved).items():
+            setattr(self, name, value)
 
     # one request
 
@@ -108,13 +130,20 @@ class FakeGitHub(Pulls):
             self.requests.append(f"{verb} {shown}")
             if self._down:
                 return self._down
-            order = next((o for o in self._orders if o.times and o.verb == verb and o.path.fullmatch(shown)), None)
+            found = (o for o in self._orders if o.times and o.verb in ("", verb) and o.path.fullmatch(shown))
+            order = next(found, None)
+            if order and order.skip:
+                order.skip -= 1
+                order = None
             if order:
                 order.times -= 1
                 self._down = order.fault if order.down else None
                 if not order.after:
                     return order.fault
+            self.watch("before")
+            self._settle()
             given = self._answer(verb, path, name, dict(parse_qsl(query)), headers, document)
+            self.watch("after")
             return order.fault if order else given
 
     def _answer(

@@ -143,7 +143,7 @@ class Branches:
         given = document["variables"]["input"]
         self.wrong += [f"{name}: {error.message}" for error in Draft202012Validator(INPUTS[name]).iter_errors(given)]
         made = {"createCommitOnBranch": self._commit_on_branch, "updateRefs": self._update_refs}[name](given)
-        self._close_merged()
+        self._settle()
         return {name: made}
 
     def _commit_on_branch(self, given: Any) -> Any:

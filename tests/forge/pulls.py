@@ -20,6 +20,7 @@ class Pulls(Branches):
         self.labels: dict[str, dict[str, Any]] = {}
         self.viewer = 7
         """Who the token belongs to; 8 is another person."""
+        self._heads: dict[int, str] = {}
 
     def pull(self, branch: str, base: str = "main", title: str = "", body: str = "", fork: bool = False) -> int:
         """Open a pull request; from a fork of the same owner, whose branches have the same names to the API."""
@@ -29,6 +30,38 @@ class Pulls(Branches):
             "labels": [], "reviews": [], "repo": 2 if fork else 1,
         }  # fmt: skip
         return number
+
+    def merge(self, number: int, how: str) -> str:
+        """Merge a pull request by its button: ``merge``, ``squash`` (title and body are the message) or ``rebase``."""
+        pull = self.pulls[number]
+        base, head = self.tip(pull["base"]), self.tip(pull["head"])
+        tree = self._git("merge-tree", "--write-tree", base, head)
+        message = {
+            "merge": f"Merge pull request #{number} from acme/{pull['head']}\n\n{pull['title']}",
+            "squash": f"{pull['title']} (#{number})\n\n{pull['body']}",
+            "rebase": self._git("show", "-s", "--format=%B", head),
+        }[how]
+        parents = ["-p", base, *(["-p", head] if how == "merge" else [])]
+        made = self._git("commit-tree", tree, *parents, stdin=message.encode())
+        self._git("update-ref", f"refs/heads/{pull['base']}", made)
+        self._settle()
+        pull |= {"state": "closed", "merged": True}
+        return made
+
+    def delete(self, branch: str) -> None:
+        """Delete a branch."""
+        self._git("update-ref", "-d", f"refs/heads/{branch}")
+        self._settle()
+
+    def update_branch(self, number: int) -> str:
+        """Merge the base into the branch, as the button does."""
+        pull = self.pulls[number]
+        base, head = self.tip(pull["base"]), self.tip(pull["head"])
+        tree = self._git("merge-tree", "--write-tree", head, base)
+        message = f"Merge branch '{pull['base']}' into {pull['head']}"
+        made = self._git("commit-tree", tree, "-p", head, "-p", base, stdin=message.encode())
+        self._git("update-ref", f"refs/heads/{pull['head']}", made)
+        return made
 
     def review(self, number: int, user: int, state: str, commit: str = "") -> None:
         """Review the newest commit of a pull request, or another."""
@@ -68,18 +101,19 @@ class Pulls(Branches):
             "state": state["state"],
             "labels": [self._label(name) for name in state["labels"]],
             "user": self._user(self.viewer),
+            "merged_at": "2026-01-02T03:04:05Z" if state.get("merged") else None,
         }
         for side, repo in (("head", state["repo"]), ("base", 1)):
             commit = self.tip(state[side]) or NONE
+            commit = self._heads.get(int(number), commit) if side == "head" else commit
             pull[side] |= {"ref": state[side], "sha": commit, "label": f"acme:{state[side]}"}
             pull[side]["repo"] = self._repo("repository", repo) if repo else None
         return pull
 
     def _list_pulls(self, state: str, head: str, base: str, per_page: str, page: str) -> Made:
-        self._close_merged()
         found = [
             number
-            for number, pull in self.pulls.items()
+            for number, pull in reversed(self.pulls.items())
             if (pull["state"], f"acme:{pull['head']}", pull["base"]) == (state, head, base)
         ]
         return 200, [self._pull(number, "pull-request-simple") for number in found]
@@ -171,8 +205,11 @@ class Pulls(Branches):
         labels.remove(name)
         return 200, [self._label(name) for name in labels]
 
-    def _close_merged(self) -> None:
-        """Close for good what has nothing ahead of its base any more."""
-        for pull in self.pulls.values():
-            if pull["repo"] == 1 and self.tip(pull["head"]) in ("", self.tip(pull["base"])):
+    def _settle(self) -> None:
+        """Take note of what was pushed, and close for good what has nothing ahead of its base any more."""
+        for number, pull in self.pulls.items():
+            head = self.tip(pull["head"])
+            if head and pull["state"] == "open":
+                self._heads[number] = head
+            if pull["repo"] == 1 and head in ("", self.tip(pull["base"])):
                 pull["state"] = "closed"

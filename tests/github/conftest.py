@@ -62,7 +62,7 @@ class World:
         return {
             "find": lambda hub: hub.find(BRANCH, "main"),
             "update": lambda hub: hub.update(request, "New", "new", ("publisher/edge",)),
-            "close": lambda hub: hub.close(request, "gone"),
+            "close": lambda hub: hub.close(request, "gone", "was"),
             "comment": lambda hub: hub.comment(request.number, "plan", "new"),
             "edit": lambda hub: hub.comment(request.number, "plan", "new"),
         }[name]

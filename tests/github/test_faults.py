@@ -204,7 +204,7 @@ LEFT = {
     "update": UNTOUCHED | {"pulls": [("New", "new", "open", ["people", "publisher/edge"])]},
     "close": UNTOUCHED
     | {
-        "pulls": [("Old", "old", "closed", ["publisher/old", "people"])],
+        "pulls": [("Old", "was", "closed", ["publisher/old", "people"])],
         "comments": ["<!-- publisher:closed -->\ngone"],
     },
     "edit": UNTOUCHED | {"comments": ["<!-- publisher:plan -->\nnew"]},

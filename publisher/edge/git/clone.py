@@ -72,6 +72,7 @@ class Clone(History):
             raise UsageError(
                 f"{self.name}: HEAD there is no branch that exists; push what publisher init lays down, or set HEAD"
             )
+        self._fresh = True
 
     def settings(self) -> bytes:
         """Give publisher.yaml of the remote's own branch."""
@@ -96,7 +97,10 @@ class Clone(History):
         return self._url
 
     def newest(self, branch: str, publisher: str = "") -> str:
-        """Give the commit to build on, as fetched last; so was all that a publisher has there."""
+        """Give the commit to build on; what was fetched when the clone was opened, or a push failed, counts once."""
+        if not self._fresh:
+            self._fetch(self._git)
+        self._fresh = False
         found = self.tip(branch)
         if not found:
             raise UsageError(f"{self.name}: there is no branch {branch}; push it, or change git.branch")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -33,14 +33,13 @@ class GitHub:
 
     def find(self, branch: str, base: str) -> PullRequest | None:
         """Give the open pull request from a branch of the repository itself; one of a fork is none of ours."""
-        head = f"{self._api.repository.partition('/')[0]}:{branch}"
-        for found in self._api.pages("/pulls", state="open", head=head, base=base):
-            origin = at(found, dict | None, "head", "repo")  # none where a fork is gone
-            ours = origin is not None and at(origin, int, "id") == at(found, int, "base", "repo", "id")
-            if ours and (at(found, str, "head", "ref"), at(found, str, "base", "ref")) == (branch, base):
-                number, commit = at(found, int, "number"), at(found, str, "head", "sha")
-                return _request(found, self._approved(number, commit))
+        for found in self._pulls("open", branch, base):
+            return _request(found, self._approved(at(found, int, "number"), at(found, str, "head", "sha")))
         return None
+
+    def closed(self, branch: str, base: str) -> PullRequest | None:
+        """Give the newest pull request of such a branch that is closed, merged or not."""
+        return next((_request(found, False) for found in self._pulls("closed", branch, base)), None)
 
     def open(self, branch: str, base: str, title: str, body: str, labels: tuple[str, ...]) -> PullRequest:
         """Open a pull request; gives the one that is there where somebody was faster."""
@@ -65,14 +64,14 @@ class GitHub:
 
         self._api.settled(work)
 
-    def close(self, request: PullRequest, reason: str) -> None:
-        """Say why in a comment, and close it; the branch stays."""
+    def close(self, request: PullRequest, reason: str, body: str) -> None:
+        """Say why in a comment, and close it with another body; the branch stays."""
         self.comment(request.number, "closed", reason)
 
         def work(look: bool) -> None:
             path = f"/pulls/{request.number}"
             if not look or at(self._api.get(path), str, "state") != "closed":
-                self._api.write("PATCH", path, {"state": "closed"})
+                self._api.write("PATCH", path, {"state": "closed", "body": body})
 
         self._api.settled(work)
 
@@ -100,6 +99,15 @@ class GitHub:
         Raises PushRejected where the branch is not at its base, or at what it replaces: GitHub compares and swaps.
         """
         return commits.make(self._api, draft)
+
+    def _pulls(self, state: str, branch: str, base: str) -> Iterator[dict[str, Any]]:
+        """Give the pull requests of a branch of the repository itself, newest first."""
+        head = f"{self._api.repository.partition('/')[0]}:{branch}"
+        for found in self._api.pages("/pulls", state=state, head=head, base=base):
+            origin = at(found, dict | None, "head", "repo")  # none where a fork is gone
+            ours = origin is not None and at(origin, int, "id") == at(found, int, "base", "repo", "id")
+            if ours and (at(found, str, "head", "ref"), at(found, str, "base", "ref")) == (branch, base):
+                yield found
 
     def _open(self, branch: str, base: str, title: str, body: str) -> PullRequest:
         wanted = {"head": branch, "base": base, "title": title, "body": fit(body, keep_last=True)}
@@ -158,6 +166,7 @@ def _request(pull: Any, approved: bool) -> PullRequest:
         tuple(at(label, str, "name") for label in at(pull, list, "labels")),
         at(pull, str, "head", "sha"),
         approved,
+        pull.get("merged_at") is not None,
     )
 
 
