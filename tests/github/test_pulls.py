@@ -169,7 +169,7 @@ def test_close(world: Any, state: str) -> None:
     """The reason is said once, however often it is closed; the branch stays."""
     request = world.request(state=state)
     for _ in range(2):
-        world.hub().close(request, "The fleet is as published.")
+        world.hub().close(request, "The fleet is as published.", request.body)
     assert world.fake.pulls[request.number]["state"] == "closed"
     assert world.fake.said(request.number) == ["<!-- publisher:closed -->\nThe fleet is as published."]
     assert world.fake.tip(world.branch) == world.head

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from publisher.edge.git import Checkout
+
 
 def test_a_commit_of_a_person(flow: Any) -> None:
     """Publishing stops at it: nothing is pushed, and the one comment that says so is there once."""
@@ -229,3 +231,21 @@ def test_an_allowance_stays(flow: Any) -> None:
     flow.fake.merge(flow.one()["number"], "merge")
     assert flow.nodes() == ["node1"]
     flow.calm("")
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_shallow_checkout(flow: Any, depth: int) -> None:
+    """What main had before the branch began counts as nobody's commit on the branch, however little is here."""
+    flow.published("node1")
+    flow.did("node1", "node2")
+    for number in range(3):
+        flow.person("main", {"README.md": f"news {number}\n".encode()})
+    flow.fake._git("clone", "--quiet", f"--depth={depth}", flow.url, "shallow", at=flow.folder)
+    flow.calm("unchanged", repository=Checkout(flow.folder / "shallow"))
+    flow.sees("node1", "node2", "node3")
+    assert flow.did(repository=Checkout(flow.folder / "shallow")) == "updated"
+    assert (flow.ahead(), flow.behind()) == (["member1: add node2, node3"], 0)
+    flow.fake.merge(flow.one()["number"], "squash")
+    flow.person("main", {"README.md": b"more news\n"})
+    flow.fake._git("clone", "--quiet", f"--depth={depth}", flow.url, "later", at=flow.folder)
+    flow.calm("", repository=Checkout(flow.folder / "later"))

@@ -91,11 +91,15 @@ class History:
         limits = [f"--max-count={most}"] if most and not paths else []
         commits = read_commits(self._git, *limits, commit, *([f"^{since}"] if since else []))
         shallow = self._shallow() & {one.id for one in commits}
+        behind: Set[str] = frozenset()
+        if since and not all(one.parents for one in commits):
+            # down to where history begins: part of that may lie behind ``since``, where its own is not here
+            behind = self._shallow() & {one.id for one in read_commits(self._git, since)}
         if not paths:
-            return commits, shallow if not most or len(commits) < most else frozenset()
+            return commits, shallow | behind if not most or len(commits) < most else frozenset()
         commits = [one for one in commits if one.id in shallow or not besides or not is_own(one, besides)]
         found: list[Commit] = []
-        met: set[str] = set()
+        met = set(behind)
         start, size = 0, 100
         while start < len(commits):
             chunk = commits[start : start + size]
