@@ -11,7 +11,7 @@ demo: .venv/run ## Set up and run the main job on the embedded fleet
 	@$(BIN)/publisher demo
 
 test: .venv/dev ## Set up and run all tests
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 lint: .venv/dev ## Style, types, import rules, workflows
 	$(BIN)/ruff format --check

@@ -38,7 +38,7 @@ def test_examples_in_the_settings_are_right():
     assert policy.karmada.context
     assert policy.services["default/flask"].routes == ("/env/*",)
     assert policy.grants
-    assert policy.publish.mode is Mode.PULL_REQUEST
+    assert policy.publish.mode is Mode.AUTO
     assert policy.guards.limits
     assert policy.allowed_networks
 
