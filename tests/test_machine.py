@@ -141,9 +141,9 @@ class Promises(RuleBasedStateMachine):
             )
         return Topology(clusters)
 
-    def run(self, who: str, say: Say = Say()) -> Published:  # noqa: B008
+    def run(self, who: str, say: Say = Say(), *, dry: bool = False) -> Published:  # noqa: B008
         publisher = Publisher(Checkout(self.repo, FILES[who]), lambda _: self.fleet(), pytest.fail, lambda: 0.0)
-        return publisher.publish(Order(say=say))
+        return publisher.publish(Order(dry, say))
 
     def publish(self, who: str, say: Say = Say()) -> Published | None:  # noqa: B008
         """Publish, and hold what comes of it against the promises."""
@@ -237,7 +237,7 @@ class Promises(RuleBasedStateMachine):
         mine = sorted(path for path in self.words if self.owner(path) == who)
         if not mine or not self.readable(who):
             return
-        held = {item.path for item in self.run(who).outcome.plan.held}
+        held = {item.path for item in self.run(who, dry=True).outcome.plan.held}
         path = mine[pick % len(mine)]
         if pick % 5 == 0 and held:
             self.publish(who, Say(resume=frozenset({ALL})))

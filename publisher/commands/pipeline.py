@@ -201,10 +201,14 @@ class _Builder:
         )
 
 
-def without(outcome: Outcome, chosen: Collection[str]) -> Back:
-    """Keep as published all clusters and services that a plan changes, but for those that are chosen."""
-    plan = outcome.plan
+def without(outcome: Outcome, chosen: Collection[str], policy: Policy) -> Back:
+    """Keep as published all clusters and services that a plan changes, but for those that are chosen.
+
+    Also those whose files are just written another way.
+    """
+    plan, layout = outcome.plan, renderer(policy.layout)
     names = {change.cluster for change in plan.clusters} | {change.service for change in plan.services}
+    names |= {layout.subject(file.path, policy).name for file in plan.files}
     rest = names - set(chosen)
     return Back(frozenset(ServiceKey(name) for name in rest if "/" in name), frozenset(n for n in rest if "/" not in n))
 

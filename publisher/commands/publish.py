@@ -148,7 +148,7 @@ class _Run:
         if missing := sorted(self.order.say.resume - resumed - {ALL}):
             held = ", ".join(sorted({item.name.partition(" ")[2] for item in outcome.plan.held} | resumed)) or "nothing"
             raise UsageError(f"{', '.join(missing)}: not held, or nothing would become of it; held: {held}")
-        return self._build(tree, say._replace(back=without(outcome, resumed))) if narrow else outcome
+        return self._build(tree, say._replace(back=without(outcome, resumed, self.policy))) if narrow else outcome
 
     def _split(self, outcome: Outcome, tree: ConfigTree, say: Say, found: Standing) -> Published:
         """Mode auto: some classes of changes go to the branch, the rest to the pull request.
@@ -157,7 +157,7 @@ class _Run:
         """
         direct = frozenset(self.policy.publish.direct)
         chosen = frozenset(name for name, found in classes(outcome.plan).items() if found and found <= direct)
-        first = self._build(tree, self.order.say._replace(back=without(outcome, chosen)))
+        first = self._build(tree, self.order.say._replace(back=without(outcome, chosen, self.policy)))
         self._commit(first)
         if self.commit:
             self.base = self.commit

@@ -89,7 +89,7 @@ def _replay(repository: Repository, name: str) -> Replayed:
     if differs and (policy.publish.mode is Mode.AUTO or resumed):
         # what guards say of the whole plan they need not say of the part that was committed
         chosen = {layout.subject(path, policy).name for path in files}
-        part = build(policy, data, topology, tree, past, say._replace(back=without(whole, chosen)))
+        part = build(policy, data, topology, tree, past, say._replace(back=without(whole, chosen, policy)))
         differs = _differs(files, after, part)
     return Replayed(commit, "differs" if differs else "same", "", files, differs, left_out)
 

@@ -523,3 +523,23 @@ def test_a_persons_entries_stand(fleets: ModuleType, seed: int, steps: list[list
         services = json.loads(tree[BALANCER])["services"]
         assert {name: services.get(name) for name in edits} == edits
         assert build(fleets, fleet, tree, History(said)).plan.files == ()
+
+
+def test_what_is_only_written_another_way_waits_too(fleets: ModuleType) -> None:
+    """A commit of some of a plan holds no file of the rest, though nothing but its looks would change."""
+    fleet = fleets.Fleet()
+    services = {"default/flask": fleets.ServiceModel(31193)}
+    fleet.clusters["member1"] = fleets.ClusterModel(nodes={"n1": fleets.NodeModel("10.0.0.1")}, services=services)
+    fleet.settings["services"] = {"default/flask": {"routes": ["/env/*"]}}
+    path = "pipy/config/services/default.flask.json"
+    tree = fleets.publish(fleet)
+    tree[path] = json.dumps(json.loads(tree[path])).encode()
+    fleet.clusters["member1"].nodes["n2"] = fleets.NodeModel("10.0.0.2")
+    policy = settings.load(fleets.settings_of(fleet))
+    topology = fleets.read(fleet)
+    whole = pipeline.build(policy, b"", topology, tree)
+    assert {file.path for file in whole.plan.files} == {path, fleets.cluster_file("member1")}
+    part = pipeline.build(
+        policy, b"", topology, tree, pipeline.Past(), pipeline.Say(back=pipeline.without(whole, {"member1"}, policy))
+    )
+    assert [file.path for file in part.plan.files] == [fleets.cluster_file("member1")]
