@@ -213,6 +213,15 @@ def without(outcome: Outcome, chosen: Collection[str], policy: Policy) -> Back:
     return Back(frozenset(ServiceKey(name) for name in rest if "/" in name), frozenset(n for n in rest if "/" not in n))
 
 
+def only(again: Callable[[Back], Outcome], outcome: Outcome, chosen: Collection[str], policy: Policy) -> Outcome:
+    """Plan again until nothing but the chosen clusters and services changes: what is kept can make others change."""
+    back = Back()
+    while (kept := back.joined(without(outcome, chosen, policy))) != back:
+        back = kept
+        outcome = again(back)
+    return outcome
+
+
 def applied(tree: ConfigTree, plan: Plan) -> dict[str, bytes]:
     """Give the tree after a plan."""
     changed = {file.path: file.content for file in plan.files}

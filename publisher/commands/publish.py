@@ -15,8 +15,8 @@ from publisher.commands.pipeline import (
     applied,
     build,
     config_paths,
+    only,
     past_of,
-    without,
 )
 from publisher.commands.ports import Forge, Repository, Source
 from publisher.commands.review import Review, Standing, review, standing
@@ -148,7 +148,9 @@ class _Run:
         if missing := sorted(self.order.say.resume - resumed - {ALL}):
             held = ", ".join(sorted({item.name.partition(" ")[2] for item in outcome.plan.held} | resumed)) or "nothing"
             raise UsageError(f"{', '.join(missing)}: not held, or nothing would become of it; held: {held}")
-        return self._build(tree, say._replace(back=without(outcome, resumed, self.policy))) if narrow else outcome
+        if not narrow:
+            return outcome
+        return only(lambda back: self._build(tree, say._replace(back=back)), outcome, resumed, self.policy)
 
     def _split(self, outcome: Outcome, tree: ConfigTree, say: Say, found: Standing) -> Published:
         """Mode auto: some classes of changes go to the branch, the rest to the pull request.
@@ -157,7 +159,9 @@ class _Run:
         """
         direct = frozenset(self.policy.publish.direct)
         chosen = frozenset(name for name, found in classes(outcome.plan).items() if found and found <= direct)
-        first = self._build(tree, self.order.say._replace(back=without(outcome, chosen, self.policy)))
+        say_now = self.order.say
+        whole = self._build(tree, say_now)
+        first = only(lambda back: self._build(tree, say_now._replace(back=back)), whole, chosen, self.policy)
         self._commit(first)
         if self.commit:
             self.base = self.commit

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from publisher import settings
 from publisher.commands import record
 from publisher.commands.held import layout_of
-from publisher.commands.pipeline import Outcome, Say, allowances, build, config_paths, past_of, without
+from publisher.commands.pipeline import Outcome, Say, allowances, build, config_paths, only, past_of
 from publisher.commands.ports import Repository
 from publisher.core.history import ALLOW_TRAILER, ID_TRAILER, RESUME_TRAILER, SNAPSHOT_TRAILER, Commit, trailers
 from publisher.core.policy import Mode
+from publisher.core.resolve import Back
 
 Verdict = Literal["same", "differs", "not ours", "no snapshot"]
 
@@ -89,7 +90,11 @@ def _replay(repository: Repository, name: str) -> Replayed:
     if differs and (policy.publish.mode is Mode.AUTO or resumed):
         # what guards say of the whole plan they need not say of the part that was committed
         chosen = {layout.subject(path, policy).name for path in files}
-        part = build(policy, data, topology, tree, past, say._replace(back=without(whole, chosen, policy)))
+
+        def again(back: Back) -> Outcome:
+            return build(policy, data, topology, tree, past, say._replace(back=back))
+
+        part = only(again, whole, chosen, policy)
         differs = _differs(files, after, part)
     return Replayed(commit, "differs" if differs else "same", "", files, differs, left_out)
 
