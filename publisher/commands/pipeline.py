@@ -35,8 +35,6 @@ class Outcome:
     selection: Selection
     desired: Desired
     current: Config
-    back: Back
-    """What was kept as published, by a person's word, a guard, or for another commit."""
 
 
 class Past(NamedTuple):
@@ -144,7 +142,7 @@ class _Builder:
             allowed=tuple(sorted(used)),
             resumed=tuple(sorted(self.resumed)),
         )
-        return Outcome(made, selection, desired, current, back)
+        return Outcome(made, selection, desired, current)
 
     def _check(self, path: str, content: bytes) -> tuple[Finding, ...]:
         return check_file(path, content, self.policy.output, schema)

@@ -160,7 +160,7 @@ class _Run:
         direct = frozenset(self.policy.publish.direct)
         chosen = frozenset(name for name, found in classes(outcome.plan).items() if found and found <= direct)
         say_now = self.order.say
-        whole = self._build(tree, say_now)
+        whole = outcome if say == say_now else self._build(tree, say_now)
         first = only(lambda back: self._build(tree, say_now._replace(back=back)), whole, chosen, self.policy)
         self._commit(first)
         if self.commit:
