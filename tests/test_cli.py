@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -267,9 +268,16 @@ def test_help_does_not_import_what_is_slow() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_demo_tells_the_whole_story() -> None:
-    """`publisher demo` runs the real verbs to the end."""
-    environment = {name: value for name, value in os.environ.items() if name != "PIPY_BIN"}
+@pytest.mark.parametrize("real", [False, True], ids=["stand-in", "pipy"])
+def test_the_demo_tells_the_whole_story(real: bool, tmp_path: Path) -> None:
+    """`publisher demo` runs the real verbs to the end, with a real Pipy where there is one."""
+    pipy = os.environ.get("PIPY_BIN") or shutil.which("pipy")
+    if real and not pipy:
+        pytest.skip("no Pipy: set PIPY_BIN or put pipy on PATH")
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    if not real:
+        folders = [name for name in os.environ["PATH"].split(os.pathsep) if not shutil.which("pipy", path=name)]
+        environment |= {"PIPY_BIN": "", "PATH": os.pathsep.join(folders)}
     done = subprocess.run(
         [sys.executable, "-m", "publisher", "demo"], capture_output=True, text=True, check=False, env=environment
     )
@@ -281,7 +289,12 @@ def test_the_demo_tells_the_whole_story() -> None:
         "? member2: Nodes, Services, EndpointSlices unknown, left as published",
         "- service default/hello: 5 -> 0 targets",
         'Revert "member1: add karmada3"',
+        "published, 1 file uploaded, 0 deleted",
+        "put-back, 1 file uploaded",
+        "refused-before",
         "== Where to look next",
     ):
         assert line in done.stdout
+    assert done.stdout.count("\n2/2 workers on ") == 3
+    assert ("\n   70  member1: " in done.stdout) == real
     assert "Traceback" not in done.stderr

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from publisher.cli import main, screen
-from publisher.cli.pipy import find_pipy, send_requests
+from publisher.cli.pipy import free_ports, site
+from publisher.core.canonical import dump_json, load_json
 from publisher.demo.fleet import Fleet
 from publisher.demo.server import FleetServer
 from publisher.edge.files import write_file
@@ -33,6 +34,11 @@ grants:
 allowedNetworks: [127.1.0.0/16]   # the embedded fleet's nodes are loopback addresses of this machine
 """
 FLASK, HELLO = 31193, 31200
+NODES = {
+    "member1": {"karmada1": "127.1.1.1", "karmada2": "127.1.1.2"},
+    "member2": {"karmada4": "127.1.2.1", "karmada5": "127.1.2.2"},
+}
+JOINING = "karmada3", "127.1.1.3"
 HELLO_ROUTE = {"pipy-publisher.io/routes": "/hello/*"}
 _PERSON = ("-c", "user.name=You", "-c", "user.email=you@example.com", "-c", "commit.gpgsign=false")
 
@@ -46,6 +52,7 @@ class _Scene:
         self.server = server
         self.repo = folder / "config-repo"
         self.kubeconfig = folder / "kubeconfig"
+        self.port, self.admin = free_ports(2)
 
     def publisher(self, *arguments: str, expected: int = 0) -> None:
         """Run a verb of ours, shown as it would be typed."""
@@ -72,11 +79,22 @@ class _Scene:
             screen.lines(done.stdout.rstrip().splitlines())
         return done.stdout.strip()
 
+    def edit(self, path: str, before: str, after: str, message: str) -> None:
+        """Change a file as a person would, and push it."""
+        file = self.repo / path
+        text = file.read_text()
+        if before not in text:
+            raise PublisherError(f"the demo stops here: {path} has no {before!r}")
+        file.write_text(text.replace(before, after, 1))
+        self.git("diff", "--unified=0", "--no-prefix", "--", path)
+        self.git("commit", "--quiet", "--message", message, path)
+        self.git("push", "--quiet")
+
     def set_up(self) -> None:
         """Make the fleet, the config repository and its remote."""
-        self.fleet.add_member("member1", region="cn-north", nodes={"karmada1": "127.1.1.1", "karmada2": "127.1.1.2"})
-        self.fleet.add_member("member2", region="cn-south", nodes={"karmada4": "127.1.2.1", "karmada5": "127.1.2.2"})
-        for name in ("member1", "member2"):
+        self.fleet.add_member("member1", region="cn-north", nodes=NODES["member1"])
+        self.fleet.add_member("member2", region="cn-south", nodes=NODES["member2"])
+        for name in NODES:
             self.fleet.add_service(name, "default/flask", node_port=FLASK)
             self.fleet.add_service(name, "default/hello", node_port=HELLO, annotations=HELLO_ROUTE)
         write_file(self.kubeconfig, json.dumps(self.server.kubeconfig(), indent=2).encode(), 0o600)
@@ -104,9 +122,42 @@ def _heading(text: str) -> None:
 def _lay_down(scene: _Scene) -> None:
     scene.publisher("init", str(scene.repo))
     (scene.repo / "publisher.yaml").write_text(SETTINGS)
+    proxy = scene.repo / "pipy/config/proxy.json"
+    listening = {"listen": f"127.0.0.1:{scene.port}", "admin": f"127.0.0.1:{scene.admin}"}
+    proxy.write_bytes(dump_json(load_json(proxy.read_bytes()) | listening))  # ports that disturb nobody
     scene.git("add", ".", show=False)
     scene.git("commit", "--quiet", "-m", "Set up the config repository")
     scene.git("push", "--quiet", "-u", "origin", "main")
+
+
+def _to_pipy(scene: _Scene) -> None:
+    """Show what becomes of commits: what workers run, and what happens where they refuse."""
+    nodes = {"member1": {**NODES["member1"], JOINING[0]: JOINING[1]}, "member2": NODES["member2"]}
+    targets = {f"{ip}:{FLASK}": f"{name} {node}" for name, found in nodes.items() for node, ip in found.items()}
+    _heading("And now to Pipy: the commit becomes what every worker runs")
+    with site(scene.folder, scene.port, targets) as pipy:
+        screen.lines(pipy.told)
+        sync = ("sync", "--checkout", str(scene.repo), "--pipy", pipy.url, "--converge-timeout", str(pipy.seconds))
+        scene.publisher(*sync)
+        screen.lines(pipy.ask("/env/x", 100))
+
+        _heading("A weight change: one commit by a person, one line by publisher, and one file to Pipy")
+        scene.edit(
+            "publisher.yaml", "{member1: 70, member2: 30}", "{member1: 40, member2: 60}", "flask: 60 % to member2"
+        )
+        scene.publish()
+        scene.publisher(*sync)
+        screen.lines(pipy.ask("/env/x", 100))
+
+        _heading("A program that throws: workers refuse it and keep theirs, so Pipy's Repo gets back what it had")
+        scene.edit("pipy/main.js", "pipy.listen(", "throw new Error('oops')\n\npipy.listen(", "Improve the proxy")
+        scene.publisher(*sync, expected=1)
+        screen.lines(pipy.ask("/env/x", 100))
+        _heading("It is not tried again, until there is something better")
+        scene.publisher(*sync, expected=1)
+        scene.git("revert", "--no-edit", "HEAD")
+        scene.git("push", "--quiet")
+        scene.publisher(*sync)
 
 
 def tell() -> None:
@@ -122,7 +173,7 @@ def tell() -> None:
         scene.publish()
 
         _heading("Node karmada3 joins member1: one added line, however many services run there")
-        fleet.add_node("member1", "karmada3", "127.1.1.3")
+        fleet.add_node("member1", *JOINING)
         scene.publish()
         joined = scene.git("rev-parse", "HEAD", show=False)
         scene.git("show", "--format=%h %s", "--unified=1", "HEAD")
@@ -152,12 +203,7 @@ def tell() -> None:
         scene.publisher("replay", *commits, "--repo", str(scene.repo))
         scene.publisher("validate", str(scene.repo))
 
-        _heading("What Pipy makes of it")
-        pipy = find_pipy()
-        if pipy is None:
-            screen.lines(["no Pipy found: set PIPY_BIN or put pipy on PATH to see it serve this configuration"])
-        else:
-            screen.lines(send_requests(pipy, scene.repo, scene.folder, "/env/x", 100))
+        _to_pipy(scene)
 
         _heading("Where to look next")
         screen.lines(
