@@ -8,7 +8,7 @@ export function rewriteOf({ rewrite: { prefix, to } }) {
   var made = bare(to)
   return path => {
     var rest = path.substring(old.length)
-    if (!path.startsWith(old) || (rest && rest[0] !== '/' && rest[0] !== '?')) return path
+    if (!path.startsWith(old) || (rest && !rest.startsWith('/') && !rest.startsWith('?'))) return path
     return (made + rest).startsWith('/') ? made + rest : `/${rest}`
   }
 }

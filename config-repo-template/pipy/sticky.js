@@ -7,7 +7,11 @@ export function stickiness(backend) {
   }
 }
 
-var digest = text => new crypto.Hash('sha256').update(text).digest('hex')
+function digest(text) {
+  var hash = new crypto.Hash('sha256')
+  hash.update(text)
+  return hash.digest('hex')
+}
 
 // The cookie names the target by a hash of what it is called: it says nothing of addresses, and is the same on all
 // workers.

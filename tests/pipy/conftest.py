@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
@@ -150,7 +150,8 @@ class Server(socketserver.ThreadingTCPServer):
         self.shutdown()
         self.server_close()
         for connection in list(self.open):
-            connection.close()
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -338,6 +339,7 @@ def write_codebase() -> Callable[..., Path]:
         parent: Path,
         services: Sequence[ServiceConfig] = (),
         clusters: Sequence[ClusterConfig] = CLUSTERS,
+        /,
         **settings: Any,
     ) -> Path:
         codebase = parent / "pipy"

@@ -196,7 +196,7 @@ def test_defaults_fill_in_for_proxy_json(own, running):
 
 def test_no_configuration_yet(tmp_path, running, write_codebase):
     """A fresh config repository runs, and has no route."""
-    with running(write_codebase(tmp_path, clusters=())) as proxy:
+    with running(write_codebase(tmp_path, (), ())) as proxy:
         assert proxy.config() == {"version": None, "clusters": 0, "services": 0, "targets": 0, "skipped": []}
         assert proxy.ask("/").status == 404
 

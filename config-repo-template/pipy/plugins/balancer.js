@@ -19,6 +19,7 @@ var $lost // whether there will be none
 var $next // the target of the second try
 var $again // whether there may be a second try
 var $size // of a body that does not say it
+var $large // whether that is too large
 
 function wayOf(event) {
   if (!(event instanceof MessageStart)) return
@@ -32,7 +33,10 @@ function wayOf(event) {
   taken()
   if (backend.rewrite) $request.path = backend.rewrite($request.path)
   // an HTTP/2 request has a scheme, and may have a body without a length
-  if (headers['transfer-encoding'] || ($request.scheme && !length && !bodiless[method])) return 'counted'
+  if (headers['transfer-encoding'] || ($request.scheme && !length && !bodiless[method])) {
+    $size = 0
+    return 'counted'
+  }
   $again = retry && !headers.upgrade && !(length > HELD)
   return $again ? 'twice' : 'once'
 }
@@ -68,9 +72,10 @@ function over(end) {
   return headers['content-length'] || headers['transfer-encoding'] ? $ctx.connection.breakOff(end) : end
 }
 
-// An HTTP/2 stream just ends where the target fails.
+// An HTTP/2 stream just ends where the target fails, and any where the body turned out to be too large.
 function ended(end) {
   if ($answer || $lost) return end
+  if ($large) return tooLarge()
   var { error } = end
   return failed(error === 'ConnectionTimeout' || error === 'IdleTimeout' ? 504 : 502, error === 'ConnectionRefused')
 }
@@ -104,7 +109,15 @@ var send = pipeline($=>$
   .replaceStreamEnd(ended)
 )
 
-var refuse = (status, error) => pipeline($=>$.replaceData().replaceMessage(() => answer(status, { error })))
+function counted(data) {
+  var { body } = $ctx.backend.settings.limits
+  $size += data.size
+  if (!body || $size <= body) return data
+  $large = true
+  return new StreamEnd
+}
+
+var tooLarge = () => answer(413, { error: 'body too large' })
 
 export default pipeline($=>$
   .onStart(ctx => void ($ctx = ctx))
@@ -112,11 +125,10 @@ export default pipeline($=>$
     once: send,
     twice: $=>$.repeat(repeated).to(send),
     counted: $=>$
-      .onStart(() => void ($size = 0))
-      .replaceData(data => ($size += data.size) > $ctx.backend.settings.limits.body ? new StreamEnd : data)
+      .replaceData(counted)
       .pipe(send),
-    none: refuse(503, 'no target'),
-    large: refuse(413, 'body too large'),
+    none: $=>$.replaceData().replaceMessage(() => answer(503, { error: 'no target' })),
+    large: $=>$.replaceData().replaceMessage(tooLarge),
   })
   .onEnd(() => {
     if ($target) $target.active--
