@@ -13,6 +13,8 @@ var plugins = settings.plugins.map(name => pipy.import(`./plugins/${name}.js`).d
 
 var $connection
 var $ctx
+var $name // that a TLS client asks for
+var $parts = 0 // that its hello came in
 
 var requests = pipeline($=>$
   .demuxHTTP({ bufferSize: answerBuffer, maxHeaderSize: headerSize }).to($=>$
@@ -36,7 +38,14 @@ pipy.listen(settings.listen, limits, tls.listen && tls.redirect
 if (tls.listen) {
   pipy.listen(tls.listen, limits, $=>$
     .onStart(inbound => opened(inbound, true))
-    .acceptTLS({ certificate: certificateFor, alpn: ['h2', 'http/1.1'] }).to(requests)
+    // Pipy asks for a certificate when a connection opens, and for another when it knows the name, but cannot replace
+    // the first one: so the name has to be known before.
+    .handleTLSClientHello(({ serverNames }) => $name = serverNames ? serverNames[0] : '')
+    .wait(() => $name !== undefined || ++$parts > 8)
+    .acceptTLS({
+      certificate: () => certificateFor($name),
+      alpn: ['h2', 'http/1.1'],
+    }).to(requests)
   )
 }
 

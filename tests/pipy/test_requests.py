@@ -115,6 +115,7 @@ def test_503_where_all_targets_are_busy(proxy, upstreams, wait_for):
         server.woken.set()
     wait_for(lambda: proxy.metrics()['proxy_requests_active{service="shop/busy",cluster="member2"}'] == 0)
     assert proxy.ask("/busy/").status == 200
+    server.woken.clear()
 
 
 def test_504_for_a_target_that_takes_too_long(proxy):
