@@ -1,6 +1,7 @@
 // A backend is one port of a service: clusters with their shares of the requests, and their targets.
 
 import { answers } from './metrics.js'
+import { backends, shares } from './numbered.js'
 import { rewriteOf } from './rewrite.js'
 import { stickiness } from './sticky.js'
 
@@ -8,6 +9,7 @@ import { stickiness } from './sticky.js'
 export function backendOf(service, settings, times, parts) {
   var { connect, read, keep } = settings.timeouts
   var backend = {
+    number: backends.length,
     service,
     settings,
     rewrite: rewriteOf(settings),
@@ -20,6 +22,7 @@ export function backendOf(service, settings, times, parts) {
     answers: answers(), // without a target
     times,
   }
+  backends.push(backend)
   backend.shares = parts.map(part => shareOf(backend, part))
   backend.size = backend.shares.reduce((sum, share) => sum + share.targets.length, 0)
   backend.stick = stickiness(backend)
@@ -31,19 +34,23 @@ export function backendOf(service, settings, times, parts) {
 var anywhere = () => Math.floor(Math.random() * 1000)
 
 // What one cluster takes of a service's requests.
-function shareOf(backend, { cluster, weight, targets }) {
-  var share = { backend, cluster, weight, live: [], turn: anywhere(), answers: answers(), retried: 0, ejected: 0 }
+function shareOf({ number, service, most }, { cluster, weight, targets }) {
+  var share = {
+    backend: number, service, cluster, weight, live: [], turn: anywhere(), answers: answers(), retried: 0, ejected: 0,
+  }
   share.targets = targets.map(([name, address]) => ({
     name,
     address,
-    share,
+    share: shares.length,
     active: 0, // requests under way
+    most,
     unreached: 0, // in a row
     failed: 0, // in a row
     times: 0, // how often it was taken out
     until: 0, // when it comes back, while it is out
     back: 0, // when it came back last
   }))
+  shares.push(share)
   return share
 }
 

@@ -2,6 +2,7 @@
 // cluster the targets take turns.
 
 import { comeBack } from './eject.js'
+import { backends, shares } from './numbered.js'
 
 // Gives undefined where there is no target.
 export default function (backend, ctx) {
@@ -20,8 +21,8 @@ export default function (backend, ctx) {
 
 // Another one than the one that failed: in another cluster if possible, as clusters fail as a whole.
 export function other(failed) {
-  var { share } = failed
-  return elsewhere(share.backend.up, share) || within(share, failed)
+  var share = shares[failed.share]
+  return elsewhere(backends[share.backend].up, share) || within(share, failed)
 }
 
 function byWeight({ weights }) {
@@ -47,4 +48,4 @@ function elsewhere(up, share) {
   }
 }
 
-var hasRoom = ({ active, share }) => !share.backend.most || active < share.backend.most
+var hasRoom = ({ active, most }) => !most || active < most

@@ -2,8 +2,10 @@
 // target, 413 where the body is too large, 502 or 504 where the target fails.
 
 import answer from '../answer.js'
+import { breakOff } from '../connection.js'
 import pick, { other } from '../pick.js'
 import { answered, unreached } from '../eject.js'
+import { shares } from '../numbered.js'
 import { hostOf } from '../rewrite.js'
 
 var HELD = 65536 // the most bytes of a body that are held for a second try
@@ -45,7 +47,7 @@ function taken() {
   var { backend } = $ctx
   $answer = $lost = $next = null
   $ctx.target = $target
-  $ctx.share = $target.share
+  $ctx.share = shares[$target.share]
   $target.active++
   if (backend.host) $request.authority = $request.headers.host = hostOf(backend.host, $target)
 }
@@ -69,7 +71,7 @@ function over(end) {
   if ($lost) return failed($lost.status, $lost.statusText === 'Connection Refused')
   if (end.tail || !$answer || $ctx.backend.mux.version === 2) return end
   var { headers } = $answer
-  return headers['content-length'] || headers['transfer-encoding'] ? $ctx.connection.breakOff(end) : end
+  return headers['content-length'] || headers['transfer-encoding'] ? breakOff($ctx.connection, end) : end
 }
 
 // An HTTP/2 stream just ends where the target fails, and any where the body turned out to be too large.
@@ -90,7 +92,7 @@ function failed(status, refused) {
 
 function repeated() {
   if (!$next) return false
-  $target.share.retried++
+  $ctx.share.retried++
   $again = false
   $ctx.retried = true
   $target.active--
@@ -99,7 +101,7 @@ function repeated() {
   return true
 }
 
-var send = pipeline($=>$
+var send = $=>$
   .muxHTTP(() => $target, () => $ctx.backend.mux).to($=>$
     .connect(() => $target.address, () => $ctx.backend.connect)
     .replaceStreamEnd(end => new StreamEnd(typeof end.error === 'string' ? end.error : 'ConnectionReset'))
@@ -107,7 +109,6 @@ var send = pipeline($=>$
   .replaceMessageStart(came)
   .replaceMessageEnd(over)
   .replaceStreamEnd(ended)
-)
 
 function counted(data) {
   var { body } = $ctx.backend.settings.limits
@@ -119,18 +120,15 @@ function counted(data) {
 
 var tooLarge = () => answer(413, { error: 'body too large' })
 
-export default pipeline($=>$
+export default $=>$
   .onStart(ctx => void ($ctx = ctx))
   .pipe(wayOf, {
     once: send,
     twice: $=>$.repeat(repeated).to(send),
-    counted: $=>$
-      .replaceData(counted)
-      .pipe(send),
+    counted: $=>send($.replaceData(counted)),
     none: $=>$.replaceData().replaceMessage(() => answer(503, { error: 'no target' })),
     large: $=>$.replaceData().replaceMessage(tooLarge),
   })
   .onEnd(() => {
     if ($target) $target.active--
   })
-)

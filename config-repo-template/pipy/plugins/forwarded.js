@@ -23,8 +23,7 @@ function added({ head: { headers } }) {
   if (chain) $ctx.client = chain.split(',').pop().trim()
 }
 
-export default pipeline($=>$
+export default $=>$
   .onStart(ctx => void ($ctx = ctx))
   .handleMessageStart(settings.trustForwarded ? added : replaced)
   .pipeNext()
-)

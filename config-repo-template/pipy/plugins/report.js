@@ -53,7 +53,7 @@ function entry() {
 }
 
 export default logger ? (
-  pipeline($=>$
+  $=>$
     .onStart(ctx => {
       var { method, path, headers } = ctx.head
       $ctx = ctx
@@ -66,11 +66,9 @@ export default logger ? (
     .handleMessageStart(count)
     .handleData(data => $size += data.size)
     .onEnd(() => logger.log(entry()))
-  )
 ) : (
-  pipeline($=>$
+  $=>$
     .onStart(ctx => void ($ctx = ctx))
     .pipeNext()
     .handleMessageStart(count)
-  )
 )

@@ -5,7 +5,7 @@ import { router } from '../fleet.js'
 
 var $ctx
 
-export default pipeline($=>$
+export default $=>$
   .onStart(ctx => void ($ctx = ctx))
   .pipe(
     event => {
@@ -19,4 +19,3 @@ export default pipeline($=>$
       lost: $=>$.replaceData().replaceMessage(() => answer(404, { error: 'no route' })),
     }
   )
-)
