@@ -18,10 +18,14 @@ export function backendOf(service, settings, times, parts) {
     connect: { connectTimeout: connect, idleTimeout: read },
     mux: settings.protocol === 'http2' ? { version: 2, maxIdle: keep, maxQueue: 100 } : { version: 1, maxIdle: keep },
     most: settings.limits.requests, // under way, per target
+    limit: settings.limits.body,
+    retry: settings.retry,
+    plain: false, // whether it is enough to follow the turns
     until: 0, // when the next target comes back that was taken out
     answers: answers(), // without a target
     times,
   }
+  backend.readdressed = backend.host || backend.mux.version === 2
   backends.push(backend)
   backend.shares = parts.map(part => shareOf(backend, part))
   backend.size = backend.shares.reduce((sum, share) => sum + share.targets.length, 0)
@@ -65,6 +69,7 @@ export function refresh(backend) {
   backend.weights = new algo.LoadBalancer(backend.up, { weight: share => share.weight })
   backend.order = orderOf(backend)
   backend.turn = anywhere()
+  backend.plain = backend.order && backend.up.length > 0 && !backend.until && !backend.stick && !backend.most
   backend.stick?.renew?.()
 }
 

@@ -14,13 +14,12 @@ var { tls, answerBuffer, headerSize, connections, idleTimeout } = settings
 var plugins = settings.plugins.map(name => pipy.import(`./plugins/${name}.js`).default)
 
 var $connection
-var $ctx
 var $name // that a TLS client asks for
 var $parts = 0 // that its hello came in
 
 var requests = $=>$
   .demuxHTTP({ bufferSize: answerBuffer, maxHeaderSize: headerSize }).to($=>$
-    .pipe(plugins.map(plugin => pipeline(plugin)), ({ head }) => ($ctx = { connection: $connection, head, time: Date.now() }))
+    .pipe(plugins.map(plugin => pipeline(plugin)), start => ({ connection: $connection, head: start.head, time: Date.now() }))
   )
   .pipe(() => $connection.broken ? 'broken' : 'whole', {
     whole: $=>$.insert(() => ended($connection)),

@@ -6,6 +6,14 @@ import { backends, shares } from './numbered.js'
 
 // Gives undefined where there is no target.
 export default function (backend, ctx) {
+  if (!backend.plain) return carefully(backend, ctx)
+  var order = backend.order
+  var share = order[backend.turn = (backend.turn + 1) % order.length]
+  var live = share.live
+  return live[share.turn = (share.turn + 1) % live.length]
+}
+
+function carefully(backend, ctx) {
   if (backend.until && backend.until <= Date.now()) comeBack(backend)
   if (backend.stick) {
     var stuck = backend.stick.find(ctx)
@@ -14,8 +22,6 @@ export default function (backend, ctx) {
   var { up, order, most } = backend
   if (up.length === 0) return
   var share = order ? order[backend.turn = (backend.turn + 1) % order.length] : byWeight(backend)
-  var { live } = share
-  if (!most) return live[share.turn = (share.turn + 1) % live.length]
   return within(share) || elsewhere(up, share)
 }
 
