@@ -31,10 +31,12 @@ function wayOf(start) {
   var headers = $request.headers
   var length = headers['content-length']
   if (length && backend.limit && length > backend.limit) return 'large'
-  $target = pick(backend, $ctx)
+  var sequence = backend.sequence
+  $target = sequence ? sequence[backend.turn = (backend.turn + 1) % sequence.length] : pick(backend, $ctx)
   if (!$target) return 'none'
-  taken(backend)
-  if (backend.rewrite) $request.path = backend.rewrite($request.path)
+  $ctx.target = $target
+  $target.active++
+  if (backend.changes) change(backend)
   // an HTTP/2 request has a scheme, and may have a body without a length
   if (headers['transfer-encoding'] || ($request.scheme && !length && !bodiless[$request.method])) {
     $size = 0
@@ -44,11 +46,12 @@ function wayOf(start) {
   return $again ? 'twice' : 'once'
 }
 
-function taken(backend) {
-  $ctx.target = $target
-  $ctx.share = shares[$target.share]
-  $target.active++
-  if (!backend.readdressed) return
+function change(backend) {
+  if (backend.rewrite) $request.path = backend.rewrite($request.path)
+  address(backend)
+}
+
+function address(backend) {
   if (backend.host) $request.headers.host = hostOf(backend.host, $target)
   // where there is none Pipy makes one of the host, but out of order
   if (backend.mux.version === 2) $request.authority = $request.headers.host
@@ -94,13 +97,15 @@ function failed(status, refused) {
 
 function repeated() {
   if (!$next) return false
-  $ctx.share.retried++
+  shares[$target.share].retried++
   $again = false
   $ctx.retried = true
   $target.active--
   $target = $next
   $answer = $lost = $next = null
-  taken($ctx.backend)
+  $ctx.target = $target
+  $target.active++
+  address($ctx.backend)
   return true
 }
 
