@@ -16,6 +16,9 @@ export function backendOf(service, settings, times, parts) {
     connect: { connectTimeout: connect, idleTimeout: read },
     mux: settings.protocol === 'http2' ? { version: 2, maxIdle: keep, maxQueue: 100 } : { version: 1, maxIdle: keep },
     most: settings.limits.requests, // under way, per target
+    largest: settings.limits.body || Infinity,
+    http2: settings.protocol === 'http2',
+    retry: settings.retry,
     until: 0, // when the next target comes back that was taken out
     answers: answers(), // without a target
     times,
@@ -32,7 +35,8 @@ var anywhere = () => Math.floor(Math.random() * 1000)
 
 // What one cluster takes of a service's requests.
 function shareOf(backend, { cluster, weight, targets }) {
-  var share = { backend, cluster, weight, live: [], turn: anywhere(), answers: answers(), retried: 0, ejected: 0 }
+  var special = backend.host || backend.http2
+  var share = { backend, special, cluster, weight, live: [], turn: anywhere(), answers: answers(), retried: 0, ejected: 0 }
   share.targets = targets.map(([name, address]) => ({
     name,
     address,

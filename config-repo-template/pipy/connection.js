@@ -1,11 +1,11 @@
 // A client's connection, and how to break it off within an answer.
 
-export default function ({ remoteAddress, localPort }, tls) {
+export default function ({ remoteAddress, localPort }, scheme) {
   var end
   var connection = {
     client: remoteAddress,
     port: localPort.toString(),
-    tls,
+    scheme,
     broken: false,
     // Called when the first bytes go to the client.
     ended: () => new Promise(resolve => void (end = resolve)),

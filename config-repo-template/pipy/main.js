@@ -28,16 +28,16 @@ var requests = pipeline($=>$
 
 var limits = { idleTimeout, maxPortConnections: connections || -1 }
 
-var opened = (inbound, tls) => void ($connection = connectionOf(inbound, tls))
+var opened = (inbound, scheme) => void ($connection = connectionOf(inbound, scheme))
 
 pipy.listen(settings.listen, limits, tls.listen && tls.redirect
   ? $=>$.serveHTTP(redirect)
-  : $=>$.onStart(inbound => opened(inbound, false)).pipe(requests)
+  : $=>$.onStart(inbound => opened(inbound, 'http')).pipe(requests)
 )
 
 if (tls.listen) {
   pipy.listen(tls.listen, limits, $=>$
-    .onStart(inbound => opened(inbound, true))
+    .onStart(inbound => opened(inbound, 'https'))
     // Pipy asks for a certificate when a connection opens, and for another when it knows the name, but cannot replace
     // the first one: so the name has to be known before.
     .handleTLSClientHello(({ serverNames }) => $name = serverNames ? serverNames[0] : '')

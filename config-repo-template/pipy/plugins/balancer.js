@@ -23,53 +23,56 @@ var $large // whether that is too large
 
 function wayOf(event) {
   if (!(event instanceof MessageStart)) return
-  var { backend } = $ctx
-  var { limits, retry } = backend.settings
-  var { method, headers } = $request = event.head
+  var backend = $ctx.backend
+  var headers = ($request = event.head).headers
   var length = headers['content-length']
-  if (limits.body && length > limits.body) return 'large'
+  if (length > backend.largest) return 'large'
   $target = pick(backend, $ctx)
   if (!$target) return 'none'
   taken()
   if (backend.rewrite) $request.path = backend.rewrite($request.path)
   // an HTTP/2 request has a scheme, and may have a body without a length
-  if (headers['transfer-encoding'] || ($request.scheme && !length && !bodiless[method])) {
+  if (headers['transfer-encoding'] || ($request.scheme && !length && !bodiless[$request.method])) {
     $size = 0
     return 'counted'
   }
-  $again = retry && !headers.upgrade && !(length > HELD)
+  $again = backend.retry && !headers.upgrade && !(length > HELD)
   return $again ? 'twice' : 'once'
 }
 
 function taken() {
-  var { backend } = $ctx
+  var share = $target.share
   $answer = $lost = $next = null
   $ctx.target = $target
-  $ctx.share = $target.share
+  $ctx.share = share
   $target.active++
-  if (backend.host) $request.headers.host = hostOf(backend.host, $target)
+  if (share.special) address(share.backend)
+}
+
+function address({ host, http2 }) {
+  if (host) $request.headers.host = hostOf(host, $target)
   // where there is none Pipy makes one of the host, but out of order
-  if (backend.mux.version === 2) $request.authority = $request.headers.host
+  if (http2) $request.authority = $request.headers.host
 }
 
 // An answer begins. Where a target fails Pipy makes one up; it ends right away.
 function came(start) {
-  var { head } = start
-  if ($ctx.backend.mux.version === 1 ? !head.headerNames : head.statusText) {
+  var head = start.head
+  if ($ctx.backend.http2 ? head.statusText : !head.headerNames) {
     $lost = head
     return []
   }
   $answer = head
-  var { status, headers } = head
-  if (status >= 500 || $target.unreached || $target.failed) answered($target, status)
-  $ctx.backend.stick?.keep?.($ctx, headers)
+  if (head.status >= 500 || $target.unreached || $target.failed) answered($target, head.status)
+  if ($ctx.backend.stick) $ctx.backend.stick.keep?.($ctx, head.headers)
   return start
 }
 
 // An answer that breaks off must not look whole: the client's connection breaks off too.
 function over(end) {
+  if (end.tail && !$lost) return end
   if ($lost) return failed($lost.status, $lost.statusText === 'Connection Refused')
-  if (end.tail || !$answer || $ctx.backend.mux.version === 2) return end
+  if (!$answer || $ctx.backend.http2) return end
   var { headers } = $answer
   return headers['content-length'] || headers['transfer-encoding'] ? $ctx.connection.breakOff(end) : end
 }
@@ -112,9 +115,8 @@ var send = pipeline($=>$
 )
 
 function counted(data) {
-  var { body } = $ctx.backend.settings.limits
   $size += data.size
-  if (!body || $size <= body) return data
+  if ($size <= $ctx.backend.largest) return data
   $large = true
   return new StreamEnd
 }

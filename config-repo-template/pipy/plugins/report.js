@@ -19,13 +19,14 @@ function loggerTo(place) {
   }
 }
 
-function count({ head: { status } }) {
-  $status = status
-  var { answers } = $ctx.share || $ctx.backend || nowhere
-  if (status !== answers.code) turnTo(answers, status)
+function count(start) {
+  var backend = $ctx.backend
+  var answers = ($ctx.share || backend || nowhere).answers
+  $status = start.head.status
+  if ($status !== answers.code) turnTo(answers, $status)
   answers.last.count++
-  if ($ctx.backend) {
-    var { times } = $ctx.backend
+  if (backend) {
+    var times = backend.times
     var seconds = (Date.now() - $ctx.time) / 1000
     for (var i = 0; i < last && seconds > bounds[i]; i++) {}
     times.counts[i]++
