@@ -18,7 +18,8 @@ export function backendOf(service, settings, times, parts) {
     connect: { connectTimeout: connect, idleTimeout: read },
     mux: settings.protocol === 'http2' ? { version: 2, maxIdle: keep, maxQueue: 100 } : { version: 1, maxIdle: keep },
     most: settings.limits.requests, // under way, per target
-    limit: settings.limits.body,
+    largest: settings.limits.body || Infinity,
+    http2: settings.protocol === 'http2',
     retry: settings.retry,
     plain: false, // whether a sequence may be enough, and there is none yet
     sequence: null, // of targets: who is next needs no other thought
@@ -26,7 +27,7 @@ export function backendOf(service, settings, times, parts) {
     answers: answers(), // without a target
     times,
   }
-  backend.changes = backend.rewrite || backend.host || backend.mux.version === 2
+  backend.changes = backend.rewrite || backend.host || backend.http2
   backends.push(backend)
   backend.shares = parts.map(part => shareOf(backend, part))
   backend.size = backend.shares.reduce((sum, share) => sum + share.targets.length, 0)

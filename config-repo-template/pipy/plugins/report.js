@@ -18,10 +18,10 @@ function loggerTo(place) {
   }
 }
 
-function count(message) {
+function count(start) {
   var backend = $ctx.backend
   var answers = ($ctx.target || backend || nowhere).answers
-  $status = message.head.status
+  $status = start.head.status
   if ($status !== answers.code) turnTo(answers, $status)
   answers.last.count++
   if (backend) {
