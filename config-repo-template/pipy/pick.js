@@ -19,8 +19,10 @@ export default function (backend, ctx) {
 function sequenceOf(order) {
   var rounds = order.reduce((found, { live }) => found / commonDivisor(found, live.length) * live.length, 1)
   if (rounds * order.length > LONGEST) return null
-  return new Array(rounds).fill(order).flat().map(share => share.live[share.turn = (share.turn + 1) % share.live.length])
+  return new Array(rounds).fill(order).flat().map(nextOf)
 }
+
+var nextOf = share => share.live[share.turn = (share.turn + 1) % share.live.length]
 
 function carefully(backend, ctx) {
   if (backend.until && backend.until <= Date.now()) comeBack(backend)
