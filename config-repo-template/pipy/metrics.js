@@ -10,5 +10,14 @@ export function turnTo(tally, code) {
   tally.last = (tally.codes[code] ??= { count: 0 })
 }
 
+// Which bound a time in milliseconds is up to.
+export function bucketOf(took) {
+  var bucket = bounds.findIndex(bound => took <= bound * 1000)
+  return bucket < 0 ? bounds.length : bucket
+}
+
+// The same for those up to a second, without a call.
+export var quick = new Array(1001).fill(0).map((_, took) => bucketOf(took))
+
 // How long answers take: how many took up to each bound, and longer than the last.
 export var times = () => ({ sum: 0, counts: bounds.concat(0).fill(0) })
