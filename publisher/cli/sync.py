@@ -83,7 +83,7 @@ def sync(
     if not pipy:
         raise UsageError("name the codebase of a Pipy Repo: --pipy http(s)://HOST:6060/repo/CODEBASE")
     access = Access(pipy_ca, pipy_cert, pipy_key)
-    places = [PipyRepo(url, access) for url in dict.fromkeys(pipy)]
+    places = list({place.name: place for place in (PipyRepo(url, access) for url in pipy)}.values())
     with screen.progress() as bar:
 
         def uploading(place: Place) -> Progress:
