@@ -203,6 +203,8 @@ class Turn:
         """Follow the workers until all run a version, are silent, or had time enough; gives what they make of it."""
         if before.instances is None:
             return ()
+        if fresh:
+            self.say(f"{self.place.name}: published {short(version)}; waiting for the workers")
         began = time.monotonic()
         watch = Watch(version, fresh, began, self.pace.quiet, self.pace.roll_call).begin(before.instances)
         while True:
