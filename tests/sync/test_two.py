@@ -12,10 +12,10 @@ def commits(world: Any, second: str) -> tuple[str, str, str]:
     """Make a commit that is published, and two that are not; gives them."""
     assert world.sync().code == 0
     base = world.head
-    one = world.commit({f"pipy/{world.cluster}": world.write_cluster("10.1.0.2"), "pipy/plugins/one.js": "// one\n"})
+    one = world.commit({f"pipy/{world.cluster}": world.write_cluster("10.1.0.2")})
     if second == "another change":
         world.git("checkout", "--quiet", "--detach", base)
-    other = world.commit({"pipy/plugins/other.js": "// other\n", "pipy/plugins/empty.js": None})
+    other = world.commit({"pipy/plugins/other.js": "// another\n"})
     return base, one, other
 
 
