@@ -70,7 +70,7 @@ class PipyRepo:
             ]
             self._each(steps, lambda step: self._stage(*step), told)
             self._commit(before.version or "0", before, edition, change)
-        self._check_published(edition, change)
+        self._check_published(edition)
 
     @contextmanager
     def _clean_after_failure(self, change: Difference) -> Iterator[None]:
@@ -115,9 +115,10 @@ class PipyRepo:
             strange = (now.edited ^ set(change.uploads)) | (now.erased ^ set(change.deletions))
             raise self._overtaken(f"staged is not what was uploaded: {', '.join(sorted(strange)[:3])}")
 
-    def _check_published(self, edition: Edition, change: Difference) -> None:
-        found = self.read(change.uploads)
-        wrong = sorted(path for path in change.uploads if found.get(path) != edition.files[path])
+    def _check_published(self, edition: Edition) -> None:
+        """Read all of it, as a worker does: between the look before and publishing, another may have published."""
+        found = self.read(edition.files)
+        wrong = sorted(path for path, data in edition.files.items() if found.get(path) != data)
         now = self._codebase()
         if now is None or now.version != edition.version:
             raise self._overtaken(f"right after that it has version {now.version}" if now else "it is gone")

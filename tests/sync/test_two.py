@@ -1,0 +1,71 @@
+"""Two syncers that bring different commits to one Repo at the same time."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+
+def commits(world: Any, second: str) -> tuple[str, str, str]:
+    """Make a commit that is published, and two that are not; gives them."""
+    assert world.sync().code == 0
+    base = world.head
+    one = world.commit({f"pipy/{world.cluster}": world.write_cluster("10.1.0.2")})
+    if second == "another change":
+        world.git("checkout", "--quiet", "--detach", base)
+    other = world.commit({"pipy/plugins/other.js": "// another\n"})
+    return base, one, other
+
+
+def whole(world: Any, *versions: str) -> None:
+    """Fail unless what is published is the whole of one of these commits, under its own version."""
+    version = world.rig.info()["version"]
+    assert version in versions
+    assert world.rig.published() == world.content(version)
+
+
+@pytest.mark.parametrize("second", ["another change", "built on the first"])
+def test_a_whole_sync_between_any_two_requests_of_another(world: Any, second: str) -> None:
+    """In the end one of both is there, under its own version."""
+    base, one, other = commits(world, second)
+    number = 0
+    while number <= len(world.proxy.asked):
+        number += 1
+        world.rig.restart()
+        assert world.run("--ref", base) == 0
+        world.proxy.clear()
+        ended: list[int] = []
+
+        def meanwhile(asked: Any, number: int = number, ended: list[int] = ended) -> None:
+            if asked.number == number and not ended:
+                ended.append(world.run("--ref", other, url=world.rig.url))
+
+        world.proxy.fault = meanwhile
+        assert world.run("--ref", one) in (0, 1)
+        assert ended in ([], [0])
+        whole(world, one, other)
+        world.proxy.fault = lambda asked: None
+        asked = list(world.proxy.asked)
+        assert world.run("--ref", other) == 0
+        world.has(other)
+        world.proxy.asked = asked
+    assert number > 5
+
+
+def test_both_at_once(world: Any) -> None:
+    """However they meet, in the end one of both is there, under its own version."""
+    _, one, other = commits(world, "another change")
+    for _ in range(5):
+        ended: dict[str, int] = {}
+        both = [
+            threading.Thread(target=lambda ref=ref, ended=ended: ended.update({ref: world.run("--ref", ref)}))
+            for ref in (one, other)
+        ]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        assert set(ended.values()) <= {0, 1}
+        whole(world, one, other)
