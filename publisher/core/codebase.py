@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from publisher.core.canonical import dump_json, load_json
+from publisher.core.model import Finding
 from publisher.core.render.native import CLUSTERS, SERVICES
 
 MAIN = "main.js"
@@ -33,8 +33,18 @@ class Version:
     """What a worker refused, for which this was put back."""
 
     def __str__(self) -> str:
+        """Write it as the Repo has it."""
         own = self.commit + _BUNDLED * self.bundled
         return f"{own}{_REVERT}{self.refused}" if self.refused else own
+
+
+def short(text: str) -> str:
+    """Write a version for people: ``0123abc``, or ``0123abc in place of 4567def``."""
+    version = parse(text)
+    if version is None:
+        return text
+    own = version.commit[:7] + _BUNDLED * version.bundled
+    return f"{own} in place of {short(str(version.refused))}" if version.refused else own
 
 
 def parse(text: str) -> Version | None:
@@ -82,7 +92,8 @@ class Holding:
     main: str = MAIN
     leftovers: frozenset[str] = frozenset()
     """Paths that somebody began to change and has not published."""
-    instances: tuple[Instance, ...] = ()
+    instances: tuple[Instance, ...] | None = None
+    """None where nobody can tell who runs it."""
 
     @property
     def empty(self) -> bool:
@@ -107,10 +118,9 @@ class Difference:
     uploads: tuple[str, ...] = ()
     deletions: tuple[str, ...] = ()
 
-
-def digests(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Give the digest of each file, which is all that has to be kept to tell contents apart."""
-    return {path: sha256(data).digest() for path, data in files.items()}
+    def __bool__(self) -> bool:
+        """Tell whether there is any."""
+        return bool(self.uploads or self.deletions)
 
 
 def difference(has: Mapping[str, bytes | None], wanted: Mapping[str, bytes]) -> Difference:
@@ -125,6 +135,23 @@ def below(tree: Mapping[str, bytes], output: str) -> dict[str, bytes]:
     """Give the files of the codebase in a commit, by their paths below its folder."""
     prefix = f"{output}/"
     return {path.removeprefix(prefix): data for path, data in tree.items() if path.startswith(prefix)}
+
+
+def unloadable(files: Mapping[str, bytes], output: str) -> tuple[Finding, ...]:
+    """Find what keeps workers from loading a codebase at all."""
+    found = [
+        Finding(f"{output}/{path}", "", "file-name", "workers cannot fetch a file of this name", "rename it")
+        for path in sorted(files)
+        if _UNFETCHABLE.search(path)
+    ]
+    if MAIN not in files:
+        hint = "commit a program; publisher init lays one down"
+        found.append(Finding(f"{output}/{MAIN}", "", "main-missing", "Pipy has no program to start", hint))
+    return tuple(found)
+
+
+_UNFETCHABLE = re.compile(r"[\s%\x00-\x1f\x7f\ufffd]")
+"""A worker asks for a path as it is, without encoding it; U+FFFD stands where git has no UTF-8."""
 
 
 def bundle(files: Mapping[str, bytes]) -> dict[str, bytes]:
