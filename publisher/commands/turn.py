@@ -21,6 +21,7 @@ from publisher.core.codebase import (
     refused_in,
     short,
 )
+from publisher.core.redact import redact
 from publisher.core.rollout import Result, Synced, Worker, WorkerState
 from publisher.core.watch import Watch
 from publisher.errors import Overtaken, PublisherError, RepoError
@@ -79,7 +80,8 @@ class Turn:
         try:
             return self._insist(self._once)
         except PublisherError as error:
-            return self._result(Result.FAILED, Holding(), message=str(error))
+            message = "; ".join([str(error), *getattr(error, "__notes__", ())])
+            return self._result(Result.FAILED, Holding(), message=message)
 
     def _insist(self, attempt: Callable[[bool], T]) -> T:
         """Try again where somebody else was at work; from the second time on, trust nothing that was not read."""
@@ -233,7 +235,7 @@ class Turn:
 
 def _foreign(place: str, version: str) -> str:
     return (
-        f"{place}: version {version} is no commit of this repository, and nothing was changed; "
+        f"{place}: version {redact(version, 100)} is no commit of this repository, and nothing was changed; "
         "look who else publishes there, or overwrite it with --take-over"
     )
 

@@ -140,7 +140,7 @@ def below(tree: Mapping[str, bytes], output: str) -> dict[str, bytes]:
 def unloadable(files: Mapping[str, bytes], output: str) -> tuple[Finding, ...]:
     """Find what keeps workers from loading a codebase at all."""
     found = [
-        Finding(f"{output}/{path}", "", "file-name", "workers cannot fetch a file of this name", "rename it")
+        Finding(f"{output}/{path}", "", "unfetchable", "workers cannot fetch a file of this name", "rename it")
         for path in sorted(files)
         if _UNFETCHABLE.search(path)
     ]

@@ -40,7 +40,7 @@ class Clone(History):
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(self._folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-            weakref.finalize(self, os.close, lock)
+            self._unlock = weakref.finalize(self, os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             hint = "name another cache with XDG_CACHE_HOME"
@@ -50,6 +50,10 @@ class Clone(History):
             self._fetch(self._git)
         except GitError:
             self._clone()
+
+    def close(self) -> None:
+        """Let other processes work on the clone; this one is done with it."""
+        self._unlock()
 
     @staticmethod
     def _runner(folder: Path) -> GitRunner:

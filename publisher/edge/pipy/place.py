@@ -83,7 +83,7 @@ class PipyRepo:
                 ours = {*change.uploads, *change.deletions}
                 self.discard(ours & (staged.edited | staged.erased) if staged else ())
             except PublisherError as error:
-                failure.add_note(f"what was uploaded is still staged: {error}")
+                failure.add_note(f"what was uploaded is still staged ({error}); the next sync drops it")
             raise
 
     def _commit(self, version: str, before: Holding, edition: Edition, change: Difference) -> None:
