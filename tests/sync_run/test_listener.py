@@ -202,6 +202,7 @@ def test_a_port_that_is_taken(port: Port) -> None:
         ("", {"ref": "refs/heads/other", "project": {"default_branch": "trunk"}, "repository": {"name": "x"}}, False),
         ("", {"ref": "refs/heads/other"}, True),
         ("", {"ref": "refs/heads/other", "repository": "x", "project": None}, True),
+        ("", {"ref": "refs/heads/other", "repository": {"default_branch": ["x"]}}, False),
     ],
 )
 def test_which_branch(port: Port, ref: str, event: dict[str, Any], moves: bool) -> None:
