@@ -146,8 +146,8 @@ def sync(
         raise UsageError(f"{'--once' if once else '--dry-run'} does not go with --interval and --webhook")
     options = Options(bundle, take_over, dry_run, converge_timeout)
     access = Access(pipy_ca, pipy_cert, pipy_key)
-    places: list[Place] = [PipyRepo(url, access) for url in dict.fromkeys(pipy or ())]
-    places += [FolderPlace(to_dir, after, screen.say)] if to_dir else []
+    repos = {place.name: place for place in (PipyRepo(url, access) for url in pipy or ())}
+    places: list[Place] = [*repos.values(), *([FolderPlace(to_dir, after, screen.say)] if to_dir else [])]
     standing = wiring.standing(repo) if commit_status and not dry_run else None
     origin = wiring.origin(repo, signed_by, standing.begun if standing else lambda commit: None)
 
