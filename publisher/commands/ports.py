@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from publisher.core.codebase import Difference, Edition, Holding
-from publisher.core.forge import PullRequest
+from publisher.core.forge import PullRequest, State
 from publisher.core.history import Commit, Draft, Word
 from publisher.core.model import Topology
 from publisher.core.policy import Policy
@@ -110,6 +110,16 @@ class Forge(Protocol):
         """Make a commit through the API, signed by the host.
 
         Raises PushRejected where the branch is not at its base.
+        """
+
+
+class Statuses(Protocol):
+    """A host of Git repositories that shows how a commit fares."""
+
+    def set_status(self, commit: str, state: State, description: str, url: str = "") -> None:
+        """Say it, with a link to more; nothing where that is what was said last.
+
+        ``pending`` is only said of a commit of which nothing was said yet.
         """
 
 
