@@ -10,12 +10,12 @@ from pathlib import Path
 
 from publisher.core.history import Draft
 from publisher.edge.git import push, revert, store
-from publisher.edge.git.history import History
+from publisher.edge.git.rehearse import Rehearsing
 from publisher.edge.git.run import GitRunner, failure
 from publisher.errors import GitError, PushRejected, Refused, UsageError
 
 
-class Checkout(History):
+class Checkout(Rehearsing):
     """A config repository in a folder, with or without a remote."""
 
     def __init__(self, folder: Path, settings: str = "publisher.yaml") -> None:
@@ -173,6 +173,9 @@ class Checkout(History):
 
     def _source(self) -> str:
         return self._remote(self._current())
+
+    def _destination(self) -> str:
+        return self._remote(self._target)
 
     def _current(self) -> str:
         """Give the branch that is checked out; empty where there is none."""
