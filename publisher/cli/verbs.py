@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from publisher import __version__
-from publisher.cli import actions, doctor, past, wiring
+from publisher.cli import actions, doctor, past, sync, wiring
 from publisher.cli.options import (
     EXIT_CHANGES,
     EXIT_REFUSED,
@@ -155,6 +155,7 @@ def resume(
 
 
 past.register(app)
+sync.register(app)
 doctor.register(app)
 
 

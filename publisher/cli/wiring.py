@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from publisher.commands.ports import History, Reader, Source
+    from publisher.commands.ports import History, Origin, Reader, Source
     from publisher.commands.publish import Publisher
     from publisher.core.history import Commit, Word
     from publisher.core.model import Topology
@@ -90,6 +90,13 @@ class WorkTree:
 
 def repository(repo: str) -> Checkout | Clone:
     """Open a config repository to publish to."""
+    from publisher.edge.git import Checkout, Clone, is_url
+
+    return Clone(repo, settings_file.get()) if is_url(repo) else Checkout(Path(repo), settings_file.get())
+
+
+def origin(repo: str) -> Origin:
+    """Open a config repository to take codebases from."""
     from publisher.edge.git import Checkout, Clone, is_url
 
     return Clone(repo, settings_file.get()) if is_url(repo) else Checkout(Path(repo), settings_file.get())
