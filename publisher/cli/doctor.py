@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,22 @@ from typing import TYPE_CHECKING
 import typer
 
 from publisher.cli import wiring
-from publisher.cli.options import ContextOption, KubeconfigOption, RepoOption, TextOrJson, TextOrJsonOption
+from publisher.cli.options import (
+    ContextOption,
+    KubeconfigOption,
+    PipyCaOption,
+    PipyCertOption,
+    PipyKeyOption,
+    PipyOption,
+    RepoOption,
+    TextOrJson,
+    TextOrJsonOption,
+)
 
 if TYPE_CHECKING:
     from publisher.commands.doctor import Check, World
     from publisher.commands.doctor.ports import Fleet
+    from publisher.commands.ports import Place
     from publisher.core.policy import Policy
 
 _MARKS = {"ok": "ok", "warn": "warn", "fail": "FAIL", "not-checked": "?"}
@@ -28,6 +40,10 @@ def doctor(
     repo: RepoOption = ".",
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
+    pipy: PipyOption = None,
+    pipy_ca: PipyCaOption = None,
+    pipy_cert: PipyCertOption = None,
+    pipy_key: PipyKeyOption = None,
     format: TextOrJsonOption = TextOrJson.TEXT,
 ) -> None:
     """Check all that publishing takes; changes nothing.
@@ -39,9 +55,13 @@ def doctor(
     from publisher.cli import screen
     from publisher.commands.doctor import State
     from publisher.commands.doctor import doctor as run
+    from publisher.edge import pipy as pipy_edge
 
+    access = pipy_edge.Access(pipy_ca, pipy_cert, pipy_key)
+    patience = pipy_edge.Timing(read=10, tries=2)
+    places = [pipy_edge.PipyRepo(url, access, patience) for url in dict.fromkeys(pipy or ())]
     checks = []
-    for check in run(_world(repo, kubeconfig, context)):
+    for check in run(_world(repo, kubeconfig, context, places)):
         checks.append(check)
         if format is TextOrJson.TEXT:
             screen.lines([_line(check)])
@@ -60,7 +80,7 @@ def _line(check: Check) -> str:
     return f"{_MARKS[check.state]:<4} {check.name}: {check.message}{advice}"
 
 
-def _world(repo: str, kubeconfig: Path | None, context: str) -> World:
+def _world(repo: str, kubeconfig: Path | None, context: str, places: Sequence[Place]) -> World:
     from publisher.commands.doctor import World
     from publisher.edge.git import is_url
     from publisher.edge.karmada import KarmadaFleet, Probe, Timing, from_kubeconfig
@@ -75,4 +95,4 @@ def _world(repo: str, kubeconfig: Path | None, context: str) -> World:
         karmada = from_kubeconfig(file, context or policy.karmada.context, policy.karmada.concurrency, timing)
         return Probe(KarmadaFleet(karmada, policy, timing))
 
-    return World(reader, repository, wiring.forge(repo), fleet, wiring.laid_down())
+    return World(reader, repository, wiring.forge(repo), fleet, wiring.laid_down(), places)

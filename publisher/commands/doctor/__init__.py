@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from publisher.commands.doctor import fleet, repository
+from publisher.commands.doctor import fleet, pipy, repository
 from publisher.commands.doctor.check import Check, State
 from publisher.commands.doctor.ports import World
 
@@ -19,3 +19,4 @@ def doctor(world: World) -> Iterator[Check]:
     yield from repository.remote(policy, world)
     yield from repository.host(policy, world)
     yield from fleet.look(policy, world.fleet)
+    yield from pipy.look(world)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from publisher.commands.ports import Reader, Repository
+from publisher.commands.ports import Place, Reader, Repository
 from publisher.core.forge import TokenAccess
 from publisher.core.policy import Policy
 from publisher.core.rights import Caller, Right
@@ -15,6 +15,9 @@ from publisher.core.topology import Member
 
 class Rehearsing(Repository, Protocol):
     """A config repository that can be asked what would come of publishing to it. Nothing is left behind."""
+
+    def has(self, commit: str) -> bool:
+        """Tell whether a full commit id is one of this repository, even if no branch has it any more."""
 
     def try_push(self, base: str, refs: Iterable[str], options: Iterable[str]) -> bool:
         """Ask the server to take a commit at some refs; tells whether there is a remote at all."""
@@ -65,3 +68,5 @@ class World:
     fleet: Callable[[Policy], Fleet]
     laid: Mapping[str, bytes]
     """What ``publisher init`` lays down, by path."""
+    places: Sequence[Place] = ()
+    """Pipy Repos that somebody named."""

@@ -10,6 +10,7 @@ from publisher.commands.doctor.check import Check, fail, ok, skipped, warn
 from publisher.commands.doctor.ports import Rehearsing, World
 from publisher.core.canonical import ParseError, load_json
 from publisher.core.check import check_tree
+from publisher.core.codebase import MAIN
 from publisher.core.policy import Layout, Mode, Policy
 from publisher.core.render import native
 from publisher.core.report import count
@@ -65,7 +66,7 @@ def folder(policy: Policy | None, tree: Mapping[str, bytes], laid: Mapping[str, 
 
 
 def _program(policy: Policy, tree: Mapping[str, bytes], laid: Mapping[str, bytes]) -> Check:
-    main = f"{policy.output}/main.js"
+    main = f"{policy.output}/{MAIN}"
     if main not in tree:
         advice = "copy the program of publisher init into it, or write one"
         said = f"there is no {main}, which Pipy starts with"
@@ -73,7 +74,7 @@ def _program(policy: Policy, tree: Mapping[str, bytes], laid: Mapping[str, bytes
     ours = {path.removeprefix("pipy/"): data for path, data in laid.items() if path.startswith("pipy/")}
     code = [path for path in ours if path.endswith(".js")]
     missing = [f"{policy.output}/{path}" for path in sorted(code) if f"{policy.output}/{path}" not in tree]
-    if tree[main] == ours["main.js"] and missing:
+    if tree[main] == ours[MAIN] and missing:
         advice = "copy them from what publisher init lays down in an empty folder"
         return fail("program", f"{main} takes files that are not there: {', '.join(missing)}", advice)
     same = sum(tree.get(f"{policy.output}/{path}") == ours[path] for path in code)
