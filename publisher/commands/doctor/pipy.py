@@ -17,7 +17,7 @@ from publisher.core.watch import Watch
 from publisher.errors import PublisherError
 
 _POLL = 0.25
-_REPORTED = 6.0
+REPORTED = 6.0
 """Seconds in which every worker that lives reports once."""
 _AFTER = ("staged", "workers", "clock")
 
@@ -44,9 +44,10 @@ def _watched(place: Place) -> _Seen | PublisherError:
     try:
         now = first = place.look()
         began = time.monotonic()
-        watch = Watch(first.version, False, began, _REPORTED, _REPORTED).begin(first.instances or ())
+        watch = Watch(first.version, False, began, REPORTED, REPORTED).begin(first.instances or ())
         ahead = None
-        while not watch.settled(time.monotonic()) and time.monotonic() - began < _REPORTED:
+        # nobody can have come to what is not there
+        while not first.empty and not watch.settled(time.monotonic()) and time.monotonic() - began < REPORTED:
             time.sleep(_POLL)
             now = place.look()
             heard = now.instances or ()
@@ -100,7 +101,7 @@ def _staged(name: str, holding: Holding) -> Check:
 def _workers(name: str, seen: _Seen) -> Check:
     workers = seen.watch.workers(seen.ended)
     if not workers:
-        return warn(name, "no worker has come", "start Pipy with the URL of the codebase")
+        return warn(name, "none has come", "start Pipy with the URL of the codebase")
 
     def having(state: WorkerState) -> Sequence[str]:
         return [worker.name or worker.address for worker in workers if worker.state is state]
@@ -111,5 +112,5 @@ def _workers(name: str, seen: _Seen) -> Check:
         return fail(name, f"{said}; {', '.join(refusing)} stays at another version", advice)
     if silent := having(WorkerState.SILENT):
         advice = "look whether they are gone for good: a Repo lists them until it is restarted"
-        return warn(name, f"{said}; {', '.join(silent)} reported nothing for {_REPORTED:g} s", advice)
+        return warn(name, f"{said}; {', '.join(silent)} reported nothing for {REPORTED:g} s", advice)
     return ok(name, said)
