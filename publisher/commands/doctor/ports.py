@@ -19,6 +19,9 @@ class Rehearsing(Repository, Protocol):
     def has(self, commit: str) -> bool:
         """Tell whether a full commit id is one of this repository, even if no branch has it any more."""
 
+    def on_remote(self, branch: str) -> bool | None:
+        """Tell whether the remote has a branch; None where there is no remote."""
+
     def try_push(self, base: str, refs: Iterable[str], options: Iterable[str]) -> bool:
         """Ask the server to take a commit at some refs; tells whether there is a remote at all."""
 

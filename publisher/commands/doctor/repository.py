@@ -124,14 +124,15 @@ def remote(policy: Policy | None, world: World) -> Iterator[Check]:
     try:
         repository = world.repository()
         base = repository.newest(branch, policy.publisher)
+        there = repository.on_remote(branch)
     except PublisherError as error:
         yield fail("git", error)
         yield from skipped(_GIT[1:], "it takes git")
         return
-    if repository.tip(branch):
-        yield ok("git", f"{branch} is at {base[:12]}")
-    else:
+    if there is False:
         yield warn("git", f"the remote has no branch {branch} yet", "the first publish pushes it; or push it yourself")
+    else:
+        yield ok("git", f"{branch} is at {base[:12]}")
     yield _push(policy, repository, base)
     yield _signing(policy, repository, base)
     if user := repository.user():

@@ -19,6 +19,17 @@ class Rehearsing(History):
         """Name the remote to push to; empty where there is none."""
         return self._source()
 
+    def on_remote(self, branch: str) -> bool | None:
+        """Tell whether the remote has a branch; None where there is no remote."""
+        remote = self._destination()
+        if not remote:
+            return None
+        ref = f"refs/heads/{branch}"
+        status, out, err = self._git.network("ls-remote", "--end-of-options", remote, ref)
+        if status:
+            raise GitError(failure("ls-remote", err))
+        return bool(out)
+
     def try_push(self, base: str, refs: Iterable[str], options: Iterable[str]) -> bool:
         """Ask the server to take a commit at some refs, and push nothing; tells whether there is a remote at all.
 
