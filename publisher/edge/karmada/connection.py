@@ -213,7 +213,7 @@ class Connection:
             response.close()
             raise self._translated(error, response.status) from error
         response.release_conn()
-        if response.status in (200, 201):
+        if response.status == {"GET": 200, "POST": 201}[verb]:
             return body
         raise self._refusal(response.status, body, response.headers)
 
