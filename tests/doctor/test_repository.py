@@ -86,6 +86,17 @@ def test_no_branch(world: Any, doctor: Any) -> None:
     assert "git switch live" in seen.text("git")
 
 
+def test_another_branch_is_checked_out(world: Any, doctor: Any) -> None:
+    """A checkout can only follow the branch that it is on; a pull request moves none."""
+    world.git("switch", "--quiet", "--create", "work")
+    seen = doctor()
+    seen.only(push="fail")
+    assert "work is checked out" in seen.text("push")
+    assert "git switch main" in seen.text("push")
+    world.settings("publish: {mode: pull-request}\n")
+    assert doctor().state("push") == "ok"
+
+
 def test_no_remote(world: Any, doctor: Any) -> None:
     """A folder without a remote can be published to."""
     world.git("remote", "remove", "origin")

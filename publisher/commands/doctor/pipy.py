@@ -68,7 +68,7 @@ def _checks(name: str, seen: _Seen | PublisherError, world: World) -> Iterator[C
         return
     yield _version(what, seen.holding, world)
     yield _staged(after[0], seen.holding)
-    yield _workers(after[1], seen)
+    yield _workers(after[1], name, seen)
     yield clock(after[2], "the Repo", seen.ahead)
 
 
@@ -98,10 +98,10 @@ def _staged(name: str, holding: Holding) -> Check:
     return warn(name, f"{count(len(found), 'file')} staged and not published: {named}", advice)
 
 
-def _workers(name: str, seen: _Seen) -> Check:
+def _workers(name: str, url: str, seen: _Seen) -> Check:
     workers = seen.watch.workers(seen.ended)
     if not workers:
-        return warn(name, "none has come", "start Pipy with the URL of the codebase")
+        return warn(name, "none has come", f"start Pipy with {url}/")
 
     def having(state: WorkerState) -> Sequence[str]:
         return [worker.name or worker.address for worker in workers if worker.state is state]

@@ -22,7 +22,7 @@ class Rehearsing(Repository, Protocol):
     def on_remote(self, branch: str) -> bool | None:
         """Tell whether the remote has a branch; None where there is no remote."""
 
-    def try_push(self, base: str, refs: Iterable[str], options: Iterable[str]) -> bool:
+    def try_push(self, base: str, refs: Collection[str], options: Iterable[str]) -> bool:
         """Ask the server to take a commit at some refs; tells whether there is a remote at all."""
 
     def try_signing(self, base: str, author: str) -> bool:

@@ -153,7 +153,7 @@ def _push(policy: Policy, repository: Rehearsing, base: str) -> Check:
     try:
         there = repository.try_push(base, refs, policy.publish.push_options)
     except PublisherError as error:
-        return fail("push", error, f"let this account push to {', '.join(branches)}")
+        return fail("push", error, "" if error.exit_code == 2 else f"let this account push to {', '.join(branches)}")
     if not there:
         return warn("push", "no remote: what is published stays here", "git remote add origin URL")
     return ok("push", f"{', '.join(branches)}: this account may push (hooks and branch rules are not asked)")

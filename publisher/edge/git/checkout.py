@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -187,6 +187,10 @@ class Checkout(Rehearsing):
 
     def _destination(self) -> str:
         return self._remote(self._target)
+
+    def _check_moves(self, refs: Collection[str]) -> None:
+        if f"refs/heads/{self._target}" in refs and self._current() != self._target:
+            raise self._elsewhere()
 
     def _current(self) -> str:
         """Give the branch that is checked out; empty where there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from publisher.edge.git import store
@@ -19,6 +19,9 @@ class Rehearsing(History):
         """Name the remote to push to; empty where there is none."""
         return self._source()
 
+    def _check_moves(self, refs: Collection[str]) -> None:
+        """Raise UsageError where one of some refs could not move here with its remote."""
+
     def on_remote(self, branch: str) -> bool | None:
         """Tell whether the remote has a branch; None where there is no remote."""
         remote = self._destination()
@@ -30,11 +33,13 @@ class Rehearsing(History):
             raise GitError(failure("ls-remote", err))
         return bool(out)
 
-    def try_push(self, base: str, refs: Iterable[str], options: Iterable[str]) -> bool:
+    def try_push(self, base: str, refs: Collection[str], options: Iterable[str]) -> bool:
         """Ask the server to take a commit at some refs, and push nothing; tells whether there is a remote at all.
 
-        Raises GitError where it takes no push. Hooks and rules for single branches are not asked.
+        Raises GitError where it takes no push, and UsageError where a checkout could not follow it. Hooks and rules for
+        single branches are not asked.
         """
+        self._check_moves(refs)
         remote = self._destination()
         if not remote:
             return False
