@@ -106,7 +106,7 @@ def _workers(name: str, url: str, seen: _Seen) -> Check:
     def having(state: WorkerState) -> Sequence[str]:
         return [worker.name or worker.address for worker in workers if worker.state is state]
 
-    said = f"{len(having(WorkerState.RUNNING))} of {count(len(workers), 'worker')} run it"
+    said = f"{len(having(WorkerState.RUNNING))}/{len(workers)} workers on {short(seen.holding.version)}"
     if refusing := having(WorkerState.REFUSING):
         advice = "see the log of that worker: the program does not load"
         return fail(name, f"{said}; {', '.join(refusing)} stays at another version", advice)
