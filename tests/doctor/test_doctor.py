@@ -44,6 +44,24 @@ def test_as_text(world: Any, capfd: pytest.CaptureFixture[str]) -> None:
     assert len(lines) == sum(int(part.split()[0]) for part in shown.err.strip().split(", "))
 
 
+def test_on_a_terminal(world: Any, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The marks have colours where somebody looks, and none where a program reads."""
+    (world.repo / "schemas/plan.schema.json").unlink()
+    world.write_kubeconfig(token="unknown")
+    capfd.readouterr()
+    assert world.run("doctor") == 1
+    assert "\x1b" not in capfd.readouterr().out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert world.run("doctor") == 1
+    shown = capfd.readouterr().out
+    assert "\x1b[32mok   settings" in shown
+    assert "\x1b[33mwarn schemas" in shown
+    assert "\x1b[1;31mFAIL credentials" in shown
+    assert "\x1b[36m?    rights" in shown
+
+
 def test_without_settings_nothing_else_is_guessed(world: Any, doctor: Any) -> None:
     """What takes publisher.yaml is not checked, and says so."""
     (world.repo / "publisher.yaml").write_text("publisher: edge\nlayuot: native\nkarmada: {acess: proxy}\n")
