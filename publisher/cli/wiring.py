@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from publisher.commands.ports import Forge, History, Origin, Reader, Repository, Source
+    from publisher.commands.ports import History, Origin, Reader, Source
     from publisher.commands.publish import Publisher
     from publisher.commands.standing import Standing
     from publisher.core.history import Commit, Word
     from publisher.core.model import Topology
     from publisher.core.policy import Policy
     from publisher.edge.files import Folder
-    from publisher.edge.git import Checkout
+    from publisher.edge.git import Checkout, Clone
+    from publisher.edge.github import GitHub
 
 
 settings_file = ContextVar("settings_file", default="publisher.yaml")
@@ -88,7 +89,7 @@ class WorkTree:
         return self.git.log(commit, paths, most, since, besides) if self.git else ()
 
 
-def repository(repo: str) -> Repository:
+def repository(repo: str) -> Checkout | Clone:
     """Open a config repository to publish to."""
     from publisher.edge.git import Checkout, Clone, is_url
 
@@ -132,11 +133,11 @@ def publisher(repo: str, fleet: Source) -> Publisher:
     return Publisher(repository(repo), fleet, forge(repo), time.time, retrying)
 
 
-def forge(repo: str) -> Callable[[], Forge]:
+def forge(repo: str) -> Callable[[], GitHub]:
     """Give what opens the host of a config repository, once, when something is asked of it."""
 
     @cache
-    def open_forge() -> Forge:
+    def open_forge() -> GitHub:
         from publisher.edge.git import Checkout, is_url
         from publisher.edge.github import from_environment
 
@@ -157,6 +158,15 @@ def standing(repo: str) -> Standing:
     run = [os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
     url = "{}/{}/actions/runs/{}".format(*run) if all(run) else ""
     return Standing(statuses, url, lambda line: screen.say(f"warning: {line}", "yellow"))
+
+
+def laid_down() -> dict[str, bytes]:
+    """Give what a new config repository begins with, by path."""
+    from publisher.edge import files
+    from publisher.resources import folder
+
+    laid = files.read_folder(folder("config-repo-template"))
+    return laid | {f"schemas/{name}": data for name, data in files.read_folder(folder("schemas")).items()}
 
 
 def source(snapshot: Path | None, kubeconfig: Path | None, context: str) -> Source:

@@ -23,3 +23,15 @@ class PullRequest:
     approved: bool
     """A newest review approves that commit, and none asks for changes; not looked at where it is closed."""
     merged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAccess:
+    """What a token may do in a repository."""
+
+    kind: str
+    """``App``, ``classic token`` or ``token``."""
+    lacking: tuple[str, ...]
+    """What it would need besides, in the host's own words."""
+    told: bool = True
+    """Whether the host tells; where it does not, nothing is known to be lacking."""

@@ -89,6 +89,8 @@ def valid(fleets: ModuleType, plan_of: Callable[[str], Plan]) -> dict[str, list[
     )
     finding = {"where": "x", "pointer": "/y", "rule": "z", "message": "m", "hint": "h", "severity": "warning"}
     found["snapshot"].append({"snapshot": 1, "clusters": {"a": "0123456789abcdef"}, "findings": [finding]})
+    check = {"name": "git", "state": "not-checked", "message": "not checked: it takes settings", "advice": ""}
+    found["doctor"].append({"healthy": False, "checks": [check, check | {"state": "fail", "advice": "mend it"}]})
     proxy = folder("config-repo-template") / "pipy/config/proxy.json"
     found["proxy"].append(json.loads(proxy.read_bytes()))
     for name, documents in found.items():

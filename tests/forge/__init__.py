@@ -53,6 +53,11 @@ class FakeGitHub(Statuses):
         """Id and public key of the App that is installed, if one is."""
         self.lifetime = 3600.0
         """Seconds that the next token of an App lasts."""
+        self.app_permissions = {"contents": "write", "pull_requests": "write", "metadata": "read"}
+        self.scopes: str | None = None
+        """Of a classic token; None for any other."""
+        self.facts: dict[str, Any] = {"permissions": {"pull": True, "push": True, "admin": False}}
+        """What the repository says of itself."""
         self.issued: dict[str, float] = {}
         """Tokens given out to the App, and when they end."""
         self._orders: list[_Order] = []
@@ -149,7 +154,7 @@ class FakeGitHub(Statuses):
     def _answer(
         self, verb: str, path: str, name: str, query: dict[str, str], headers: Any, document: Any
     ) -> tuple[int, Any, dict[str, str]]:
-        more: dict[str, str] = {}
+        more = {} if self.scopes is None else {"X-OAuth-Scopes": self.scopes}
         if name:
             self._check_headers(path, headers)
             try:
@@ -175,7 +180,8 @@ class FakeGitHub(Statuses):
                 *places, **(query or {}), **({"body": document} if document is not None else {})
             )
             if isinstance(answer, list) and "per_page" in query:
-                answer, more = self._page(answer, query, path)
+                answer, links = self._page(answer, query, path)
+                more |= links
         except Refusal as error:
             status, answer = error.status, error.body
         wrong += self.description.answer(verb, template, status, answer)
@@ -211,7 +217,7 @@ class FakeGitHub(Statuses):
     def _handlers(self) -> dict[tuple[str, str], Callable[..., Made]]:
         repo = "/repos/{owner}/{repo}"
         return {
-            ("GET", repo): lambda: (200, self._repo("full-repository", 1)),
+            ("GET", repo): lambda: (200, self._repo("full-repository", 1) | self.facts),
             ("GET", f"{repo}/pulls"): self._list_pulls,
             ("POST", f"{repo}/pulls"): self._open,
             ("GET", f"{repo}/pulls/{{pull_number}}"): lambda number: (200, self._pull(number)),
@@ -235,7 +241,8 @@ class FakeGitHub(Statuses):
     # the App
 
     def _installation(self) -> Made:
-        return 200, self.description.sample("installation") | {"id": 33}
+        sample = self.description.sample("installation")
+        return 200, sample | {"id": 33, "permissions": self.app_permissions}
 
     def _issue(self, installation: str, body: Any) -> Made:
         if installation != "33":

@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeVar
 from publisher.core.history import Draft
 from publisher.core.redact import redact
 from publisher.edge.git import push, revert, store
-from publisher.edge.git.history import History
+from publisher.edge.git.rehearse import Rehearsing
 from publisher.edge.git.run import GitRunner
 from publisher.errors import GitError, PushRejected, UsageError
 
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "publisher"
 
 
-class Clone(History):
+class Clone(Rehearsing):
     """A config repository behind a URL. One process at a time works on its clone; others wait."""
 
     def __init__(self, url: str, settings: str = "publisher.yaml") -> None:

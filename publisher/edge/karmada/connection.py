@@ -129,6 +129,8 @@ class Connection:
         self.name = name
         self.closed = closed or threading.Event()
         """No further request is made once it is set; may be shared."""
+        self.ahead: float | None = None
+        """Seconds that the server's clock was ahead of ours at its last answer; None where it has not told yet."""
         self._configuration = configuration
         self._timing = timing
         self._credentials = threading.Lock()
@@ -165,12 +167,19 @@ class Connection:
 
         Raises Expired on 410 and ApiError on anything else that is not a usable answer.
         """
+        return self._steadily("GET", path, {"fields": dict(query)})
+
+    def post(self, path: str, document: object) -> bytes:
+        """Send a document that the server answers and does not keep, such as an access review; else as ``get``."""
+        return self._steadily("POST", path, {"body": orjson.dumps(document)})
+
+    def _steadily(self, verb: str, path: str, given: Mapping[str, Any]) -> bytes:
         wait = self._timing.backoff
         for attempt in range(1, self._timing.attempts + 1):
             if self.closed.is_set():
                 raise ApiError(f"{self.name}: reading was broken off")
             try:
-                return self._once(path, query)
+                return self._once(verb, path, given)
             except ApiError as error:
                 passing = error.status in _RETRIED or isinstance(error, _Broken)
                 if not passing or attempt == self._timing.attempts:
@@ -181,13 +190,14 @@ class Connection:
                 wait *= 2
         raise AssertionError("unreachable")
 
-    def _once(self, path: str, query: Mapping[str, str]) -> bytes:
-        headers = self._headers()
+    def _once(self, verb: str, path: str, given: Mapping[str, Any]) -> bytes:
+        headers = self._headers() | ({"Content-Type": "application/json"} if "body" in given else {})
+        began = time.time()
         try:
             response = self._pool.request(
-                "GET",
+                verb,
                 self._configuration.host + path,
-                fields=dict(query),
+                **given,
                 headers=headers,
                 timeout=urllib3.Timeout(connect=self._timing.connect, read=self._timing.read),
                 retries=False,
@@ -196,13 +206,14 @@ class Connection:
             )
         except (exceptions.HTTPError, OSError, ValueError) as error:
             raise self._translated(error) from error
+        self.ahead = _ahead(response.headers.get("Date"), (began + time.time()) / 2)
         try:
             body = self._body(response)
         except (exceptions.HTTPError, OSError) as error:
             response.close()
             raise self._translated(error, response.status) from error
         response.release_conn()
-        if response.status == 200:
+        if response.status == {"GET": 200, "POST": 201}[verb]:
             return body
         raise self._refusal(response.status, body, response.headers)
 
@@ -273,12 +284,22 @@ class _Broken(ApiError):
 
 def _seconds(header: str | None) -> float | None:
     """Read Retry-After: seconds, or an HTTP date."""
-    if header is None:
-        return None
-    if header.isdecimal():
+    if header is not None and header.isdecimal():
         return float(header)
+    until = _date(header)
+    return None if until is None else max(0.0, until - time.time())
+
+
+def _ahead(header: str | None, now: float) -> float | None:
+    """Read Date, which tells whole seconds, as seconds from now."""
+    date = _date(header)
+    return None if date is None else date + 0.5 - now
+
+
+def _date(header: str | None) -> float | None:
+    """Read an HTTP date as seconds since the epoch; None where it is none."""
     try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
+        return parsedate_to_datetime(header).timestamp() if header else None
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
