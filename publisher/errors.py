@@ -4,7 +4,9 @@
 
     PublisherError                1  could not: API, Git, network
     ├── ApiError                  1  an API server did not give a usable answer
-    │   └── Expired               1  410: a list or watch has to start again
+    │   ├── Expired               1  410: a list or watch has to start again
+    │   └── RepoError             1  a Pipy Repo did not
+    ├── Overtaken                 1  somebody else changes the same place at the same time
     ├── GitError                  1  git failed
     │   └── PushRejected          1  the remote has moved on, or refuses this push
     ├── UsageError                2  wrong arguments, or a place that does not fit the command
@@ -45,6 +47,14 @@ class ApiError(PublisherError):
 
 class Expired(ApiError):
     """HTTP 410: the list or watch has to start again."""
+
+
+class RepoError(ApiError):
+    """A Pipy Repo did not give a usable answer."""
+
+
+class Overtaken(PublisherError):
+    """Somebody else changes the same place at the same time."""
 
 
 class GitError(PublisherError):

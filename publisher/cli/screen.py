@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,11 +69,22 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 @contextmanager
 def reading() -> Iterator[Report]:
     """Show how many clusters are read: a bar on a terminal, one line elsewhere."""
+    with progress() as bar:
+        yield bar("reading clusters", lambda done, total: f"read {done} of {total} clusters")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, Callable[[int, int], str]], Report]]:
+    """Give what shows how far each of several things is: bars on a terminal, one line each elsewhere, when done."""
     screen = _console(sys.stderr)
     if not screen.is_terminal:
-        yield lambda done, total: say(f"read {done} of {total} clusters") if done == total else None
+        yield lambda _, line: lambda done, total: say(line(done, total)) if done == total else None
         return
-    columns = (TextColumn("reading clusters"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=screen, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True) as bars:
+
+        def bar(what: str, _: Callable[[int, int], str]) -> Report:
+            task = bars.add_task(what, total=None)
+            return lambda done, total: bars.update(task, completed=done, total=total)
+
+        yield bar

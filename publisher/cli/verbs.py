@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from publisher import __version__
-from publisher.cli import actions, past, wiring
+from publisher.cli import actions, past, sync, wiring
 from publisher.cli.options import (
     EXIT_CHANGES,
     EXIT_REFUSED,
@@ -157,6 +157,7 @@ def resume(
 
 
 past.register(app)
+sync.register(app)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from publisher.commands.ports import Forge, History, Reader, Repository, Source
+    from publisher.commands.ports import Forge, History, Origin, Reader, Repository, Source
     from publisher.commands.publish import Publisher
     from publisher.core.history import Commit, Word
     from publisher.core.model import Topology
@@ -89,6 +89,13 @@ class WorkTree:
 
 def repository(repo: str) -> Repository:
     """Open a config repository to publish to."""
+    from publisher.edge.git import Checkout, Clone, is_url
+
+    return Clone(repo, settings_file.get()) if is_url(repo) else Checkout(Path(repo), settings_file.get())
+
+
+def origin(repo: str) -> Origin:
+    """Open a config repository to take codebases from."""
     from publisher.edge.git import Checkout, Clone, is_url
 
     return Clone(repo, settings_file.get()) if is_url(repo) else Checkout(Path(repo), settings_file.get())

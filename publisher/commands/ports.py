@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
-from publisher.core.forge import PullRequest
+from publisher.core.codebase import Difference, Edition, Holding
+from publisher.core.forge import PullRequest, State
 from publisher.core.history import Commit, Draft, Word
 from publisher.core.model import Topology
 from publisher.core.policy import Policy
 
 Progress = Callable[[int, int], None]
-"""Called with the number of clusters read, and of all."""
+"""Called with the number of clusters read, or of files uploaded, and of all."""
 
 Source = Callable[[Policy], Topology]
 """Gives the fleet, as far as publisher.yaml selects it: live, or from a snapshot."""
@@ -109,4 +110,64 @@ class Forge(Protocol):
         """Make a commit through the API, signed by the host.
 
         Raises PushRejected where the branch is not at its base.
+        """
+
+
+class Statuses(Protocol):
+    """A host of Git repositories that shows how a commit fares."""
+
+    def set_status(self, commit: str, state: State, description: str, url: str = "") -> None:
+        """Say it, with a link to more; nothing where that is what was said last.
+
+        ``pending`` is only said of a commit of which nothing was said yet.
+        """
+
+
+class Origin(Protocol):
+    """A config repository that codebases are taken from, as it is when it is opened; to be closed."""
+
+    @property
+    def settings_file(self) -> str:
+        """The file that settings are in."""
+
+    def close(self) -> None:
+        """Let others work on it."""
+
+    def latest(self, ref: str) -> str:
+        """Give the commit of a branch, tag or commit; of HEAD where it is empty. Raises UsageError where there is none.
+
+        Raises Refused for a commit that is there and may not be used.
+        """
+
+    def has(self, commit: str) -> bool:
+        """Tell whether a full commit id is one of this repository, even if no branch has it any more."""
+
+    def tree(self, commit: str, paths: tuple[str, ...]) -> dict[str, bytes]:
+        """Read the files of a commit below some paths."""
+
+
+class Place(Protocol):
+    """Where a codebase lies for Pipy to load: a Pipy Repo has it, or a folder.
+
+    Each of these raises a PublisherError that names the place where it cannot be done.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its URL without credentials, or its path."""
+
+    def look(self) -> Holding:
+        """Give what is there now."""
+
+    def discard(self, leftovers: Collection[str]) -> None:
+        """Drop changes that were begun and not published."""
+
+    def read(self, paths: Collection[str]) -> dict[str, bytes]:
+        """Give the published contents of files."""
+
+    def publish(self, before: Holding, edition: Edition, change: Difference, told: Progress) -> None:
+        """Bring in an edition, all of it at once or nothing; ``change`` is how it differs from what is there.
+
+        Raises Overtaken, with nothing published, where the place is not as in ``before``, or somebody else changes it
+        meanwhile.
         """

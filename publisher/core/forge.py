@@ -1,8 +1,12 @@
-"""Pull requests, as a host of Git repositories tells of them."""
+"""Pull requests and states of commits, as a host of Git repositories has them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["pending", "success", "failure"]
+"""How a commit fares."""
 
 
 @dataclass(frozen=True, slots=True)

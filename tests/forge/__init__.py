@@ -22,7 +22,7 @@ import jwt
 from .branches import GraphQLError, Made, Refusal
 from .listener import Fault, Server
 from .openapi import Description
-from .pulls import Pulls
+from .statuses import Statuses
 
 __all__ = ["Description", "FakeGitHub", "Fault"]
 
@@ -38,7 +38,7 @@ class _Order:
     skip: int
 
 
-class FakeGitHub(Pulls):
+class FakeGitHub(Statuses):
     """The repository acme/config."""
 
     token = "ghp_0123456789abcdefgh"
@@ -108,7 +108,7 @@ class FakeGitHub(Pulls):
 
     def saved(self) -> dict[str, Any]:
         """Take down all but the repository."""
-        names = ("pulls", "comments", "labels", "_heads", "_ids")
+        names = ("pulls", "comments", "labels", "statuses", "_heads", "_ids")
         return deepcopy({name: getattr(self, name) for name in names})
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -226,6 +226,8 @@ class FakeGitHub(Pulls):
             ("GET", f"{repo}/labels/{{name}}"): lambda name: (200, self._one(self.labels, name)),
             ("GET", f"{repo}/git/ref/{{ref}}"): self._ref,
             ("GET", f"{repo}/git/commits/{{commit_sha}}"): self._show,
+            ("GET", f"{repo}/commits/{{ref}}/statuses"): self._list_statuses,
+            ("POST", f"{repo}/statuses/{{sha}}"): self._set_status,
             ("GET", f"{repo}/installation"): self._installation,
             ("POST", "/app/installations/{installation_id}/access_tokens"): self._issue,
         }

@@ -38,6 +38,8 @@ STEPS = [
     ("replace", "GET", "repos/acme/config", "reads"),
     ("replace", "POST", "graphql updateRefs", "writes"),
     ("replace", "POST", "graphql createCommitOnBranch", "writes"),
+    ("status", "GET", "commits/[0-9a-f]+/statuses", "reads"),
+    ("status", "POST", "statuses/[0-9a-f]+", "writes"),
 ]
 """Each call, and a request that it makes."""
 WRITES = [step[:3] for step in STEPS if step[3] == "writes"]
@@ -189,6 +191,7 @@ def _left(world: Any) -> dict[str, object]:
         "main": fake.git("log", "--format=%s", "main").split("\n"),
         "branch": fake.git("log", "--format=%s", world.branch).split("\n"),
         "branches": fake.git("for-each-ref", "--format=%(refname:short)", "refs/heads").split(),
+        "statuses": [status["description"] for status in fake.statuses.get(world.base, ())],
     }
 
 
@@ -198,6 +201,7 @@ UNTOUCHED = {
     "main": ["set up"],
     "branch": ["update a", "set up"],
     "branches": ["main", "publisher/edge"],
+    "statuses": [],
 }
 LEFT = {
     "open": UNTOUCHED | {"pulls": [("New", "new", "open", ["publisher/edge"])]},
@@ -210,5 +214,6 @@ LEFT = {
     "edit": UNTOUCHED | {"comments": ["<!-- publisher:plan -->\nnew"]},
     "commit": UNTOUCHED | {"pulls": [], "main": ["update b", "set up"]},
     "replace": UNTOUCHED | {"pulls": [], "branch": ["update b", "set up"]},
+    "status": UNTOUCHED | {"pulls": [], "statuses": ["2/2 workers"]},
 }
 """By call, what there is afterwards."""

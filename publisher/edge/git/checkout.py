@@ -45,6 +45,20 @@ class Checkout(History):
         """Give the commit that is checked out."""
         return store.resolve(self._git, "HEAD")
 
+    def latest(self, ref: str) -> str:
+        """Give the commit of a branch, tag or commit as it is here; raises UsageError where there is none."""
+        found = store.latest(self._git, ref) if ref else self.head()
+        if not found:
+            raise UsageError(f"{self.name}: --ref {ref}: no such branch, tag or commit here; git fetch brings it along")
+        return found
+
+    def close(self) -> None:
+        """Do nothing: nobody is kept from a checkout."""
+
+    def has(self, commit: str) -> bool:
+        """Tell whether a full commit id is one of this repository, or of its remote."""
+        return store.has(self._git, self._source(), commit)
+
     def tree(self, commit: str, paths: tuple[str, ...]) -> dict[str, bytes]:
         """Read the files of a commit below some paths."""
         return store.read_tree(self._git, commit, paths)

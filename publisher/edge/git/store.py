@@ -121,6 +121,34 @@ def _store_blobs(git: GitRunner, scratch: Path, files: Mapping[str, bytes]) -> d
     return dict(zip(files, out.decode().split(), strict=True))
 
 
+_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_NAME = re.compile(r"(?!-)(?!.*\.\.)[^\s~^:?*\[\\\x00-\x1f\x7f]+")
+_NOT_THERE = re.compile(r"not our ref|couldn't find remote ref|unadvertised object|no such remote ref|bad object")
+
+
+def latest(git: GitRunner, name: str) -> str:
+    """Give the commit of a branch, else of a tag, else of a commit id; empty where there is none."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"--ref {name}: not the name of a branch, tag or commit")
+    names = (f"refs/heads/{name}", f"refs/tags/{name}", name)
+    return next(filter(None, (resolve(git, one) for one in names)), "")
+
+
+def has(git: GitRunner, remote: str, commit: str) -> bool:
+    """Tell whether a commit is here, or at a remote, from which it is fetched then."""
+    if not _HASH.fullmatch(commit):
+        return False
+    if resolve(git, commit):
+        return True
+    if not remote:
+        return False
+    options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-prune", "--refmap=")
+    status, _, err = git.network("fetch", *options, "--end-of-options", remote, commit)
+    if status and not _NOT_THERE.search(err):
+        raise GitError(failure("fetch", err))
+    return bool(resolve(git, commit))
+
+
 def fetch(git: GitRunner, remote: str, *refspecs: str) -> bool:
     """Fetch from a remote; tells whether it has what was asked for."""
     arguments = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune", "--end-of-options", remote)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from publisher.core.forge import PullRequest
+from publisher.core.forge import PullRequest, State
 from publisher.core.history import Draft
-from publisher.edge.github import commits
+from publisher.edge.github import commits, statuses
 from publisher.edge.github.api import Api, at
 from publisher.edge.github.text import fit
 from publisher.errors import ApiError
@@ -92,6 +92,10 @@ class GitHub:
                 self._api.write("PATCH", f"/issues/comments/{at(marked[-1], int, 'id')}", {"body": text})
 
         self._api.settled(work)
+
+    def set_status(self, commit: str, state: State, description: str, url: str = "") -> None:
+        """Say how a commit fares as ``publisher/sync``; nothing where that is what was said last."""
+        statuses.put(self._api, commit, state, description, url)
 
     def commit(self, draft: Draft) -> str:
         """Make a commit in the name of the token, signed by GitHub; ``draft.author`` does not count.
