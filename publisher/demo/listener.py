@@ -1,4 +1,4 @@
-"""One HTTPS port: connections, requests, and answers that can fail in every way a network knows."""
+"""Ports with a thread a connection; on those of API servers, answers can fail in every way a network knows."""
 
 from __future__ import annotations
 
@@ -19,23 +19,19 @@ Answer = Callable[["Listener", Request], Reply | Iterator[bytes]]
 """Answers a request at once, or with a stream of lines that are sent as they come."""
 
 
-class Listener(socketserver.TCPServer):
-    """The port of one API server, from now until it is closed; each connection has a thread."""
+class Port(socketserver.TCPServer):
+    """A port of 127.0.0.1, from now until it is closed; each connection has a thread."""
 
     allow_reuse_address = True
     request_queue_size = 128
-    timeout = 0
 
-    def __init__(self, plane: Plane, port: int, answer: Answer) -> None:
-        """Listen on a port of 127.0.0.1, or on any where it is 0."""
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.plane = plane
-        self.answer = answer
+    def __init__(self, port: int, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None) -> None:
+        """Listen on a port, or on any where it is 0."""
+        super().__init__(("127.0.0.1", port), handler)
         self.closed = threading.Event()
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, socket.socket] = {}
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        plane.ca.issue_cert("127.0.0.1", "localhost").configure_cert(self._tls)
+        self._tls = tls
         self.socket.setblocking(False)
 
     @property
@@ -49,7 +45,6 @@ class Listener(socketserver.TCPServer):
             self.closed.set()
             connections = dict(self._connections)
         self.server_close()
-        self.plane.wake()
         for connection in connections.values():
             _cut(connection)
         for thread in connections:
@@ -60,7 +55,9 @@ class Listener(socketserver.TCPServer):
         """Accept a connection; its handshake is left to its thread."""
         connection, address = self.socket.accept()
         connection.setblocking(True)
-        return self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+        if self._tls:
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own."""
@@ -81,6 +78,26 @@ class Listener(socketserver.TCPServer):
             self.shutdown_request(request)
             with self._lock:
                 del self._connections[threading.current_thread()]
+
+
+class Listener(Port):
+    """The port of one API server."""
+
+    timeout = 0
+
+    def __init__(self, plane: Plane, port: int, answer: Answer) -> None:
+        """Listen on a port of 127.0.0.1, or on any where it is 0."""
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        plane.ca.issue_cert("127.0.0.1", "localhost").configure_cert(tls)
+        super().__init__(port, _Handler, tls)
+        self.plane = plane
+        self.answer = answer
+
+    def close(self) -> None:
+        """Stop listening and end every connection, watch and answer that hangs."""
+        self.closed.set()
+        self.plane.wake()
+        super().close()
 
 
 class _Handler(BaseHTTPRequestHandler):
