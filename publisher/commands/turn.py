@@ -52,6 +52,8 @@ class Pace:
     """A worker reports every 5 seconds; one that has not for so long is silent."""
     roll_call: float = 6.0
     """By then every worker has reported to a Repo that has just been started."""
+    leftover: float = 1.0
+    """What is staged and changes within so long is no leftover: somebody is at it."""
     tries: int = 5
     """Where somebody else changes the place at the same time."""
     step_aside: float = 1.0
@@ -107,10 +109,11 @@ class Turn:
         had = self._contents(before, ours if trusting else None)
         change = difference(had, self.edition.files)
         touched = {"uploaded": change.uploads, "deleted": change.deletions}
+        if self.options.dry_run:
+            unchanged = not change and before.version == self.edition.version
+            return self._result(Result.UNCHANGED if unchanged else Result.PUBLISHED, before, **touched)
         if not change and (before.version, before.main) == (self.edition.version, self.edition.main):
             return self._judge(Result.UNCHANGED, before, self._watch(before.version, before, fresh=False))
-        if self.options.dry_run:
-            return self._result(Result.PUBLISHED, before, **touched)
         self.place.publish(before, self.edition, change, self._told)
         workers = self._watch(self.edition.version, before, fresh=True)
         return self._judge(Result.PUBLISHED, before, workers, had, **touched)
@@ -124,6 +127,10 @@ class Turn:
     def _discard(self, before: Holding) -> Holding:
         if not before.leftovers or self.options.dry_run:
             return before
+        self._wait(self.pace.leftover)
+        now = self.place.look()
+        if (now.version, now.leftovers) != (before.version, before.leftovers):
+            raise Overtaken(f"{self.place.name}: somebody else is uploading")
         self.say(f"{self.place.name}: dropping what was staged and not published: {listed(sorted(before.leftovers))}")
         self.place.discard(before.leftovers)
         return replace(before, leftovers=frozenset())

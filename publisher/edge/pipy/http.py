@@ -160,6 +160,8 @@ class Server:
         return f"{self.name}: {what}: HTTP {status}{f' ({said})' if said else ''}; {hint}"
 
     def _failure(self, what: str, error: HTTPError) -> str:
+        if isinstance(error, NewConnectionError):
+            return f"{self.name}: {what}: no connection ({_reason(error)}); is it running, and the address right?"
         if isinstance(error, ConnectTimeoutError):
             return f"{self.name}: {what}: no connection within {self._timing.connect:g} s; check address and network"
         if isinstance(error, ReadTimeoutError):
@@ -167,8 +169,6 @@ class Server:
         if isinstance(error, SSLError):
             hint = "name its authority with --pipy-ca, and a client certificate it takes with --pipy-cert"
             return f"{self.name}: {what}: TLS failed ({_reason(error)}); {hint}"
-        if isinstance(error, NewConnectionError):
-            return f"{self.name}: {what}: no connection ({_reason(error)}); is it running, and the address right?"
         return f"{self.name}: {what}: the answer broke off ({_reason(error)})"
 
 

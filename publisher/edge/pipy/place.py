@@ -142,6 +142,8 @@ class PipyRepo:
     def _create(self) -> None:
         # 400: it is there, by an attempt whose answer was lost or by somebody else; what it has is looked at later
         self._server.ask("POST", f"/api/v1/repo/{self._path}", "create the codebase", b"{}", expect=(201, 400))
+        if self._codebase() is None:
+            raise RepoError(f"{self.name}: the Repo hides it behind a codebase with a part of its path; name another")
 
     def _stage(self, path: str, data: bytes | None) -> None:
         url = self._file(path)
