@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from typer.main import get_command
 
+from publisher.cli.verbs import app
 from publisher.core.canonical import load_json
 
 
@@ -209,3 +211,26 @@ def test_git_gets_its_credentials_from_the_secret(deploy: Path, tmp_path: Path, 
         assert done.stdout == "protocol=https\nhost=git.example.com\nusername=publisher\npassword=s3cret\n"
     else:
         assert done.stderr.startswith("fatal: could not read Username for 'https://git.example.com'")
+
+
+def test_arguments(manifests: Any) -> None:
+    """The command line knows every verb and option that the containers of publisher are given."""
+    verbs = get_command(app).commands
+    for name, verb in (("syncer", "sync"), ("publisher", "publish")):
+        container = manifests.containers[name]
+        assert "command" not in container, "the image says it"
+        said, *arguments = container["args"]
+        assert said == verb
+        verbs[verb].make_context(verb, list(arguments))
+        assert all(argument.startswith("--") and "=" in argument for argument in arguments)
+
+
+def test_arguments_of_a_tls_syncer_are_those_of_one_without(deploy: Path) -> None:
+    """With certificates the syncer, the Repo and the workers do what they do without, and that is all that differs."""
+    for name, part in (("syncer", "syncer"), ("pipy", "pipy"), ("pipy-repo", "pipy-repo")):
+        plain = next(item for item in YAML(typ="safe").load_all(deploy / part / f"{part}.yaml"))
+        tls = YAML(typ="safe").load(deploy / "tls" / f"{name}.yaml")
+        before, after = (item["spec"]["template"]["spec"]["containers"][0]["args"] for item in (plain, tls))
+        left = [item.replace("https://", "http://") for item in after if "/tls/" not in item]
+        assert left == before
+        assert len(after) == len(before) + 3
