@@ -24,7 +24,8 @@ from publisher.edge.git import Checkout
 PARTS, EXAMPLES, STEPS = 10, 25, 50
 """More than 10,000 steps in all; some examples end early."""
 SEED = os.environ.get("PUBLISHER_SEED")
-"""Read while tests are collected: they run in an environment of their own."""
+"""Read while tests are collected: they run in an environment of their own. Hypothesis also draws numbers that stand in
+the modules loaded so far, so that a seed gives the same again only for the same tests in the same process."""
 PICK = st.integers(0, 10**6)
 FILES = {"edge": "publisher.yaml", "core": "core.yaml"}
 OFF = "guards: {removed-targets: false, no-targets: false, empty-cluster: false, deleted-service: false}\n"
@@ -166,10 +167,16 @@ class Promises(RuleBasedStateMachine):
             self.ours[who][path] = after.get(path, GONE)
         if done.commit:
             self.commits.append(done.commit)
-        # who resumes commits nothing else, and what a guard lets happen in one run is judged anew in the next
-        if say == Say() and not done.outcome.plan.refusals:
-            assert not self.run(who).commit, "nothing has changed since"
+        if say == Say():  # who resumes commits nothing else
+            again = self.run(who)
+            assert not again.commit, f"nothing has changed since:\n{self.told(done)}\n{self.told(again)}"
         return done
+
+    def told(self, done: Published) -> str:
+        """Tell all of a run, for a failure."""
+        plan = done.outcome.plan
+        shown = self.git("show", done.commit) if done.commit else ""
+        return f"{shown}\nrefusals: {plan.refusals}\nallowances: {plan.allowed}\nheld: {plan.held}\n"
 
     @staticmethod
     def path(cluster: str) -> str:
