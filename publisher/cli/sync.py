@@ -121,9 +121,9 @@ def sync(
     format: TextOrJsonOption = TextOrJson.TEXT,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Bring a commit to Pipy: upload what differs, publish, and wait until all workers run it.
+    """Bring a commit to Pipy, and wait until all workers run it.
 
-    Once, or again and again with --interval or --webhook.
+    Uploads only what differs. Once, or again and again with --interval or --webhook.
 
     Where a worker refuses it, what was there before is put back, and the commit is not tried again.
     """
