@@ -124,7 +124,7 @@ class PipyRepo:
             raise self._overtaken(f"right after that it has version {now.version}" if now else "it is gone")
         wrong += sorted(now.files ^ edition.files.keys())
         if wrong:
-            raise self._overtaken(f"published is not what was uploaded: {', '.join(wrong[:3])}")
+            raise self._overtaken(f"published is not what was meant: {', '.join(wrong[:3])}")
 
     def _overtaken(self, what: str) -> Overtaken:
         return Overtaken(f"{self.name}: somebody else changes it at the same time: {what}; sync it from one place only")
