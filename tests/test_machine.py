@@ -74,6 +74,7 @@ class Promises(RuleBasedStateMachine):
         self.write("README.md", "people's\n")
         for name in FILES:
             self.configure(name)
+        self.git("add", ".")
         self.git("commit", "--quiet", "--message", "set up")
         self.commits = [self.head()]
 
@@ -91,7 +92,6 @@ class Promises(RuleBasedStateMachine):
     def write(self, path: str, text: str) -> None:
         (self.repo / path).parent.mkdir(parents=True, exist_ok=True)
         (self.repo / path).write_text(text)
-        self.git("add", path)
 
     def configure(self, name: str) -> None:
         self.write(FILES[name], SETTINGS[name].replace("WEIGHT", str(self.weight)))
@@ -287,7 +287,7 @@ class Promises(RuleBasedStateMachine):
             document |= {"region": f"r{pick}"} if "cluster" in document else {}
             before = self.blobs()
             self.write(path, json.dumps(document, indent=1) + "\n")
-            self.git("commit", "--quiet", "--allow-empty", "--message", f"edit {path}")
+            self.git("commit", "--quiet", "--all", "--allow-empty", "--message", f"edit {path}")
             self.person(before)
 
     @rule(pick=PICK)
@@ -305,7 +305,7 @@ class Promises(RuleBasedStateMachine):
         self.weight = 1 + pick % 100
         self.configure("edge")
         self.write("README.md", f"people's {pick}\n")
-        self.git("commit", "--quiet", "--allow-empty", "--message", "theirs")
+        self.git("commit", "--quiet", "--all", "--allow-empty", "--message", "theirs")
         self.person(before)
 
     # --- what is always so ---

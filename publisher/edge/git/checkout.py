@@ -104,7 +104,9 @@ class Checkout(Rehearsing):
         here = self.settings()
         head = self.head()
         committed = self.tree(head, (self.settings_file,)).get(self.settings_file)
-        newest = self.tree(commit, (self.settings_file,)).get(self.settings_file)
+        newest = committed
+        if commit != head:
+            newest = self.tree(commit, (self.settings_file,)).get(self.settings_file)
         # git knows best what an edit is: line ends here may be others than in the repository
         if committed and newest and not self._git.attempt("diff", "--quiet", "HEAD", "--", self.settings_file)[0]:
             return newest
