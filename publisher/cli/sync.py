@@ -77,13 +77,15 @@ def sync(
     from publisher.cli import screen
     from publisher.commands.sync import Options, Syncer
     from publisher.core.rollout import document
-    from publisher.edge.pipy import Access, PipyRepo
+    from publisher.edge.pipy import SYSTEM, Access, PipyRepo
     from publisher.errors import UsageError
 
     if not pipy:
         raise UsageError("name the codebase of a Pipy Repo: --pipy http(s)://HOST:6060/repo/CODEBASE")
     access = Access(pipy_ca, pipy_cert, pipy_key)
-    places = [PipyRepo(url, access) for url in dict.fromkeys(pipy)]
+    if access != SYSTEM and not any(url.startswith("https:") for url in pipy):
+        raise UsageError("--pipy-ca, --pipy-cert and --pipy-key go with https, and no --pipy has it")
+    places = list({place.name: place for place in (PipyRepo(url, access) for url in pipy)}.values())
     with screen.progress() as bar:
 
         def uploading(place: Place) -> Progress:

@@ -114,11 +114,14 @@ class Forge(Protocol):
 
 
 class Origin(Protocol):
-    """A config repository that codebases are taken from, as it is when it is opened."""
+    """A config repository that codebases are taken from, as it is when it is opened; to be closed."""
 
     @property
     def settings_file(self) -> str:
         """The file that settings are in."""
+
+    def close(self) -> None:
+        """Let others work on it."""
 
     def latest(self, ref: str) -> str:
         """Give the commit of a branch, tag or commit; of HEAD where it is empty. Raises UsageError where there is none.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 from publisher.commands.editions import Editions
 from publisher.commands.ports import Origin, Place, Progress
@@ -48,7 +49,10 @@ class Syncer:
 
         Raises UsageError where there is no such commit, and Refused where it is not valid; nothing has changed then.
         """
-        origin = self._origin()
+        with closing(self._origin()) as origin:
+            return self._run(origin, ref)
+
+    def _run(self, origin: Origin, ref: str) -> Rollout:
         commit = origin.latest(ref)
         editions = Editions(origin, self._options.bundle)
         edition = editions.checked(commit)

@@ -52,6 +52,9 @@ class Checkout(Rehearsing):
             raise UsageError(f"{self.name}: --ref {ref}: no such branch, tag or commit here; git fetch brings it along")
         return found
 
+    def close(self) -> None:
+        """Do nothing: nobody is kept from a checkout."""
+
     def has(self, commit: str) -> bool:
         """Tell whether a full commit id is one of this repository, or of its remote."""
         return store.has(self._git, self._source(), commit)

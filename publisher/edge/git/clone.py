@@ -40,7 +40,7 @@ class Clone(Rehearsing):
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(self._folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-            weakref.finalize(self, os.close, lock)
+            self._unlock = weakref.finalize(self, os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             hint = "name another cache with XDG_CACHE_HOME"
@@ -50,6 +50,10 @@ class Clone(Rehearsing):
             self._fetch(self._git)
         except GitError:
             self._clone()
+
+    def close(self) -> None:
+        """Let other processes work on the clone; this one is done with it."""
+        self._unlock()
 
     @staticmethod
     def _runner(folder: Path) -> GitRunner:
@@ -86,14 +90,8 @@ class Clone(Rehearsing):
         """Give the commit that a branch, tag or commit is on the remote; raises UsageError where there is none."""
         if not ref:
             return self.head()
-        found = store.latest(self._git, ref)
-        # no tag is fetched unless it is asked for; one that is here from before may have moved
-        tag = ref.removeprefix("refs/tags/")
-        if not store.resolve(self._git, f"refs/heads/{ref}") and store.fetch(
-            self._git, self._url, f"+refs/tags/{tag}:refs/tags/{tag}"
-        ):
-            found = store.latest(self._git, ref)
-        if not found and store.has(self._git, self._url, ref):
+        found = store.latest(self._git, ref, lambda tag: store.fetch(self._git, self._url, tag))
+        if not found and self.has(ref):
             found = ref
         if not found:
             raise UsageError(f"{self.name}: --ref {ref}: no such branch, tag or commit")
