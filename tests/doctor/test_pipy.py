@@ -78,8 +78,8 @@ def test_all_is_well(world: Any, doctor: Any, repo: Repo, name: str) -> None:
 
 
 def test_nothing_there_yet(doctor: Any, name: str) -> None:
-    """A Repo without the codebase is fine; that nobody loads from it is a warning."""
-    seen = doctor()
+    """A Repo without the codebase is fine; that nobody loads from it is a warning. Named twice it is looked at once."""
+    seen = doctor("--pipy", f"{name.removeprefix('pipy ')}/")
     assert seen.code == 0
     assert "has nothing yet" in seen.text(name)
     assert (seen.state(name), seen.state(f"{name} workers"), seen.state(f"{name} clock")) == (

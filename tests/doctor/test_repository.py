@@ -249,6 +249,15 @@ def test_an_archived_repository(doctor: Any, hub: Any) -> None:
     assert "archived" in seen.text("forge")
 
 
+@pytest.fixture(scope="module")
+def app_key() -> tuple[str, str]:
+    """Make the private key of an App, and its public one, as PEM."""
+    key = rsa.generate_private_key(65537, 2048)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    info = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return key.private_bytes(*form).decode(), key.public_key().public_bytes(*info).decode()
+
+
 @pytest.mark.parametrize(
     ("publish", "granted", "lacking"),
     [
@@ -259,18 +268,20 @@ def test_an_archived_repository(doctor: Any, hub: Any) -> None:
     ],
 )
 def test_an_app(
-    world: Any, doctor: Any, hub: Any, monkeypatch: pytest.MonkeyPatch, publish: str, granted: Any, lacking: str
+    world: Any,
+    doctor: Any,
+    hub: Any,
+    app_key: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    publish: str,
+    granted: Any,
+    lacking: str,
 ) -> None:
     """An App says in its installation what it may."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    hub.app, hub.app_permissions = ("7", public.decode()), granted
+    hub.app, hub.app_permissions = ("7", app_key[1]), granted
     monkeypatch.delenv("GITHUB_TOKEN")
     monkeypatch.setenv("PUBLISHER_GITHUB_APP_ID", "7")
-    monkeypatch.setenv("PUBLISHER_GITHUB_APP_PRIVATE_KEY", private.decode())
+    monkeypatch.setenv("PUBLISHER_GITHUB_APP_PRIVATE_KEY", app_key[0])
     world.settings(f"publish: {publish}\n")
     seen = doctor()
     assert seen.state("forge") == ("fail" if lacking else "ok")

@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -30,6 +29,7 @@ from urllib3 import exceptions
 
 from publisher import __version__
 from publisher.core.redact import redact
+from publisher.edge.karmada import dates
 from publisher.errors import ApiError, Expired, UsageError
 
 MAX_BODY = 64 * 1024 * 1024
@@ -206,7 +206,7 @@ class Connection:
             )
         except (exceptions.HTTPError, OSError, ValueError) as error:
             raise self._translated(error) from error
-        self.ahead = _ahead(response.headers.get("Date"), (began + time.time()) / 2)
+        self.ahead = dates.ahead(response.headers.get("Date"), (began + time.time()) / 2)
         try:
             body = self._body(response)
         except (exceptions.HTTPError, OSError) as error:
@@ -254,7 +254,7 @@ class Connection:
             message = ""
         text = f"{self.name}: HTTP {status}" + (f": {redact(message, 256)}" if message else "")
         kind = Expired if status == 410 else ApiError
-        return kind(text, status=status, retry_after=_seconds(headers.get("Retry-After")))
+        return kind(text, status=status, retry_after=dates.seconds(headers.get("Retry-After")))
 
     def _translated(self, error: Exception, status: int = 0) -> ApiError:
         """Put a failure of the network into words; ``status`` where it came in the middle of an answer."""
@@ -280,28 +280,6 @@ class Connection:
 
 class _Broken(ApiError):
     """No complete answer; the next attempt may get one."""
-
-
-def _seconds(header: str | None) -> float | None:
-    """Read Retry-After: seconds, or an HTTP date."""
-    if header is not None and header.isdecimal():
-        return float(header)
-    until = _date(header)
-    return None if until is None else max(0.0, until - time.time())
-
-
-def _ahead(header: str | None, now: float) -> float | None:
-    """Read Date, which tells whole seconds, as seconds from now."""
-    date = _date(header)
-    return None if date is None else date + 0.5 - now
-
-
-def _date(header: str | None) -> float | None:
-    """Read an HTTP date as seconds since the epoch; None where it is none."""
-    try:
-        return parsedate_to_datetime(header).timestamp() if header else None
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
 
 
 def _proxy_headers(url: str, given: Mapping[str, str]) -> dict[str, str]:
