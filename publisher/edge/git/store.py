@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from publisher.core.history import Draft
@@ -121,17 +121,25 @@ def _store_blobs(git: GitRunner, scratch: Path, files: Mapping[str, bytes]) -> d
     return dict(zip(files, out.decode().split(), strict=True))
 
 
+_ID = re.compile(r"[0-9a-f]{4,64}")
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NAME = re.compile(r"(?!-)(?!.*\.\.)[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 _NOT_THERE = re.compile(r"not our ref|couldn't find remote ref|unadvertised object|no such remote ref|bad object")
 
 
-def latest(git: GitRunner, name: str) -> str:
-    """Give the commit of a branch, else of a tag, else of a commit id; empty where there is none."""
+def latest(git: GitRunner, name: str, fetch_tag: Callable[[str], bool] = lambda refspec: True) -> str:
+    """Give the commit of a branch, else of a tag, else of a commit id; empty where there is none.
+
+    ``fetch_tag`` gets a tag before it is looked up, and tells whether there is one.
+    """
     if not _NAME.fullmatch(name):
         raise UsageError(f"--ref {name}: not the name of a branch, tag or commit")
-    names = (f"refs/heads/{name}", f"refs/tags/{name}", name)
-    return next(filter(None, (resolve(git, one) for one in names)), "")
+    if found := resolve(git, f"refs/heads/{name.removeprefix('refs/heads/')}"):
+        return found
+    tag = f"refs/tags/{name.removeprefix('refs/tags/')}"
+    if fetch_tag(f"+{tag}:{tag}") and (found := resolve(git, tag)):
+        return found
+    return resolve(git, name) if _ID.fullmatch(name) else ""
 
 
 def has(git: GitRunner, remote: str, commit: str) -> bool:

@@ -91,6 +91,7 @@ class Server:
     def __init__(self, url: Url, access: Access, timing: Timing) -> None:
         self.name = f"{url.scheme}://{url.netloc}"
         self._timing = timing
+        self._bare = url.scheme == "https" and not access.cert
         self._headers = make_headers(basic_auth=unquote(url.auth)) if url.auth else {}
         host = (url.host or "").strip("[]")
         limits = Timeout(connect=timing.connect, read=timing.read)
@@ -169,7 +170,8 @@ class Server:
         if isinstance(error, SSLError):
             hint = "name its authority with --pipy-ca, and a client certificate it takes with --pipy-cert"
             return f"{self.name}: {what}: TLS failed ({_reason(error)}); {hint}"
-        return f"{self.name}: {what}: the answer broke off ({_reason(error)})"
+        hint = "; does it want a client certificate (--pipy-cert)?" if self._bare else ""
+        return f"{self.name}: {what}: the answer broke off ({_reason(error)}){hint}"
 
 
 def _reason(error: BaseException) -> str:
