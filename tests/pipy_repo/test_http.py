@@ -215,7 +215,7 @@ def test_what_is_published_is_read_back(server: Any, answer: Answer, codebase: A
 
     server.respond = respond
     before = Holding("abc", frozenset({"main.js"}))
-    with pytest.raises(Overtaken, match=r"published is not what was uploaded: main\.js"):
+    with pytest.raises(Overtaken, match=r"published is not what was meant: main\.js"):
         place(server).publish(before, Edition("def", {"main.js": b"x"}), Difference(("main.js",)), lambda *_: None)
 
 

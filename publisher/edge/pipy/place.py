@@ -116,7 +116,7 @@ class PipyRepo:
             raise self._overtaken(f"staged is not what was uploaded: {', '.join(sorted(strange)[:3])}")
 
     def _check_published(self, edition: Edition) -> None:
-        """Read all of it, as a worker does: between the look before and publishing, another may have published."""
+        # all of it, since a whole publication of somebody else may have come between the last look and ours
         found = self.read(edition.files)
         wrong = sorted(path for path, data in edition.files.items() if found.get(path) != data)
         now = self._codebase()
@@ -124,7 +124,7 @@ class PipyRepo:
             raise self._overtaken(f"right after that it has version {now.version}" if now else "it is gone")
         wrong += sorted(now.files ^ edition.files.keys())
         if wrong:
-            raise self._overtaken(f"published is not what was uploaded: {', '.join(wrong[:3])}")
+            raise self._overtaken(f"published is not what was meant: {', '.join(wrong[:3])}")
 
     def _overtaken(self, what: str) -> Overtaken:
         return Overtaken(f"{self.name}: somebody else changes it at the same time: {what}; sync it from one place only")
