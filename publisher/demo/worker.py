@@ -40,11 +40,12 @@ class Worker:
         self.loads = loads
         self.running: dict[str, bytes] = {}
         """The files of the program that it runs; none before it could load one."""
+        self.version = ""
+        """What it says it runs."""
         self._repo = repo
         self._path = f"/repo/{codebase}"
         self._report_seconds = report_seconds
         self._since = time.time()
-        self._version = ""
         self._etag: str | None = None
         self._ip = ""
         self._told = threading.Event()
@@ -113,7 +114,7 @@ class Worker:
             elif status != 404:
                 return
         if self.loads(files):
-            self._version = etag if self.running else ""
+            self.version = etag if self.running else ""
             self.running = files
 
     def _report(self) -> None:
@@ -123,7 +124,7 @@ class Worker:
             "uuid": self.uuid,
             "name": self.name,
             "ip": self._ip,
-            "version": self._version,
+            "version": self.version,
             "modules": {},
             "logs": ["pipy_log"],
         }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -111,8 +110,7 @@ def world(
     """Give each test a config repository of its own, a Repo, and a proxy before it; nothing is waited for in vain."""
     made = worlds.World(worlds.copy(committed, tmp_path / "config"), rig, new_proxy(rig), capfd.readouterr, rigs.wait)
     syncer, repo = publisher.commands.sync.Syncer, publisher.edge.pipy.PipyRepo
-    timing = publisher.edge.pipy.Timing(read=2, tries=3, backoff=0.001)
-    monkeypatch.setattr(publisher.edge.pipy, "PipyRepo", partial(repo, timing=timing))
+    monkeypatch.setattr(publisher.edge.pipy, "PipyRepo", lambda *given: repo(*given, timing=made.timing))
     monkeypatch.setattr(
         publisher.commands.sync, "Syncer", lambda *given, **more: syncer(*given, pace=made.pace, **more)
     )

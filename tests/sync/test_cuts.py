@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,49 +19,53 @@ def whole(world: Any, *commits: str) -> str:
     return version
 
 
-@pytest.mark.parametrize("lasting", [False, True], ids=["once", "for good"])
-@pytest.mark.parametrize("fault", ["before", "within", "after", 503])
-def test_cut_at_every_single_request(world: Any, fault: Any, lasting: bool) -> None:
-    """The n-th request of a sync fails, alone or with all that follow, for each n."""
+def cut(world: Any, faults: tuple[Any, ...], number: int, lasting: bool) -> Any:
+    """Run a sync whose n-th request fails, alone or with all that follow; gives it, and notes its requests."""
+    world.proxy.clear()
+    world.proxy.fault = lambda asked: (
+        faults[number % len(faults)] if asked.number == number or (lasting and asked.number > number) else None
+    )
+    return world.sync()
+
+
+@pytest.mark.parametrize(
+    ("faults", "lasting"),
+    [(("before",), True), (("after",), True), (("within", 503, "after"), False)],
+    ids=["before", "after", "once"],
+)
+def test_cut_at_every_single_request(world: Any, faults: tuple[Any, ...], lasting: bool) -> None:
+    """The n-th request of a sync fails, for each n; the sync after that ends right."""
     old = world.head
     assert world.sync().code == 0
     edit = {f"pipy/{world.cluster}": world.write_cluster("10.1.0.2")}
     new = world.commit({**edit, "pipy/plugins/new.js": "// new\n", "pipy/plugins/empty.js": None})
-    number = 0
-    while number <= len(world.proxy.asked):
+    number, asked = 0, 1
+    while number <= asked:
         number += 1
-        world.proxy.clear()
-        world.proxy.fault = lambda asked, number=number: (
-            fault if asked.number == number or (lasting and asked.number > number) else None
-        )
-        done = world.sync("--ref", new)
-        asked = list(world.proxy.asked)
+        world.git("reset", "--quiet", "--hard", new)
+        done = cut(world, faults, number, lasting)
         found = whole(world, old, new)
         assert done.code == 1 or (done.code, found) == (0, new)
+        asked = len(world.proxy.asked)
         world.proxy.clear()
-        assert world.sync("--ref", new).code == 0
+        assert world.sync().code == 0
         world.has(new)
-        world.proxy.asked = asked
         old, new = new, old
     assert number > 5
 
 
-@pytest.mark.parametrize("fault", ["before", "after"])
-def test_cut_at_every_single_request_of_the_first_sync(world: Any, fault: str) -> None:
+def test_cut_at_every_single_request_of_the_first_sync(world: Any) -> None:
     """What is there is nothing, or all."""
-    number = 0
-    while number <= len(world.proxy.asked):
+    number, asked = 0, 1
+    while number <= asked:
         number += 1
-        world.proxy.clear()
-        world.proxy.fault = lambda asked, number=number: fault if asked.number >= number else None
-        done = world.sync()
-        asked = list(world.proxy.asked)
+        done = cut(world, ("before", "after"), number, True)
         found = whole(world, world.head)
         assert done.code == 1 or (done.code, found) == (0, world.head)
+        asked = len(world.proxy.asked)
         world.proxy.clear()
         assert world.sync().code == 0
         world.has()
-        world.proxy.asked = asked
         world.rig.restart()
     assert number > 5
 
@@ -70,6 +75,7 @@ def test_an_answer_that_never_comes(world: Any) -> None:
     old = world.head
     assert world.sync().code == 0
     new = world.commit({"pipy/plugins/new.js": "// new\n"})
+    world.timing = replace(world.timing, read=0.3, tries=2)
     world.proxy.clear()
     world.proxy.fault = lambda asked: "stall" if asked.writes else None
     assert world.sync().code == 1

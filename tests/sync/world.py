@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from publisher.cli import main
 from publisher.commands.sync import Pace
+from publisher.edge.pipy import Timing
 
 SETTINGS = "publisher: edge\nservices:\n  default/flask: {routes: [/env/*]}\nallowedNetworks: [10.0.0.0/8]\n"
 PROGRAM = """\
@@ -100,6 +101,7 @@ class World:
         """Of each run."""
         self.pace = Pace(poll=0.02, quiet=0.0, roll_call=0.0, step_aside=0.01)
         """Of each run; nobody is waited for as long as there is no worker."""
+        self.timing = Timing(read=5, tries=3, backoff=0.001)
         self.wait = wait
         self._read = read
 
@@ -162,7 +164,7 @@ class World:
         }
 
     def sync(self, *options: str, url: str = "") -> Outcome:
-        """Run ``publisher sync`` through the proxy."""
+        """Run ``publisher sync`` through the proxy, or straight to one Repo or several."""
         self._read()
         code = self.run(*options, url=url)
         out, err = self._read()
@@ -171,7 +173,5 @@ class World:
 
     def run(self, *options: str, url: str = "") -> int:
         """Do the same without a look at what it says; gives the exit code."""
-        place = f"{url or self.proxy.url}/repo/edge"
-        return main(
-            ["sync", "--checkout", str(self.repo), "--pipy", place, "--format", "json", *self.options, *options]
-        )
+        places = [f"--pipy={place or self.proxy.url}/repo/edge" for place in url.split(" ")]
+        return main(["sync", "--checkout", str(self.repo), *places, "--format", "json", *self.options, *options])

@@ -91,7 +91,8 @@ class Server:
     def __init__(self, url: Url, access: Access, timing: Timing) -> None:
         self.name = f"{url.scheme}://{url.netloc}"
         self._timing = timing
-        self._bare = url.scheme == "https" and not access.cert
+        which = "another" if access.cert else "a"
+        self._hint = f"; does it want {which} client certificate (--pipy-cert)?" if url.scheme == "https" else ""
         self._headers = make_headers(basic_auth=unquote(url.auth)) if url.auth else {}
         host = (url.host or "").strip("[]")
         limits = Timeout(connect=timing.connect, read=timing.read)
@@ -170,8 +171,7 @@ class Server:
         if isinstance(error, SSLError):
             hint = "name its authority with --pipy-ca, and a client certificate it takes with --pipy-cert"
             return f"{self.name}: {what}: TLS failed ({_reason(error)}); {hint}"
-        hint = "; does it want a client certificate (--pipy-cert)?" if self._bare else ""
-        return f"{self.name}: {what}: the answer broke off ({_reason(error)}){hint}"
+        return f"{self.name}: {what}: the answer broke off ({_reason(error)}){self._hint}"
 
 
 def _reason(error: BaseException) -> str:

@@ -116,7 +116,7 @@ class PipyRepo:
             raise self._overtaken(f"staged is not what was uploaded: {', '.join(sorted(strange)[:3])}")
 
     def _check_published(self, edition: Edition) -> None:
-        """Read all of it, as a worker does: between the look before and publishing, another may have published."""
+        # all of it, since a whole publication of somebody else may have come between the last look and ours
         found = self.read(edition.files)
         wrong = sorted(path for path, data in edition.files.items() if found.get(path) != data)
         now = self._codebase()
