@@ -507,25 +507,27 @@ def status(world: World, commit: str) -> tuple[str, str]:
 
 def test_sync(world: World, pipy: Repo) -> None:
     """What is on main comes to the Repo and the worker, and the commit says so; once more there is nothing to do."""
-    world.publish()
+    pipy.answer("POST", "/api/v1/repo/edge", b"{}", "127.0.0.1")
+    pipy.answer("PATCH", "/api/v1/repo/edge", b'{"version": "theirs"}', "127.0.0.1")
     tip = world.github.tip("main")
-    job = sync(world)
+    foreign = sync(world)
+    assert foreign.failed == ["sync"]
+    assert foreign.steps["sync"].code == 4, "somebody else's version stays, until it is said to take it over"
+    job = sync(world, take_over="true")
     assert (job.failed, job.annotations) == ([], [])
     assert status(world, tip) == ("success", f"1/1 workers on {tip[:7]}")
     assert job.steps["sync"].outputs == {"commit": tip, "result": "published", "workers": "1/1"}
     assert "worker-0" in job.summary
     assert not (world.runner.temp / "pipy").exists()
-    again = sync(world)
+    again = sync(world, take_over="")
     assert again.failed == []
     assert again.steps["sync"].outputs["result"] == "unchanged"
 
 
 def test_sync_of_another_commit(world: World, pipy: Repo) -> None:
     """By hand another branch can be brought there; an input is text and nothing else."""
-    before = world.github.tip("main")
-    world.publish()
-    world.github.git("branch", "other", before)
-    assert sync(world, ref="origin/other").steps["sync"].outputs["commit"] == before
+    other = world.push({"README.md": "# ours\n"}, "other")
+    assert sync(world, ref="origin/other").steps["sync"].outputs["commit"] == other
     job = sync(world, ref='$(touch "$RUNNER_TEMP/owned")')
     assert job.failed == ["sync"]
     assert not (world.runner.temp / "owned").exists()
@@ -542,15 +544,6 @@ def test_sync_of_a_program_that_throws(world: World, pipy: Repo) -> None:
     assert job.annotations
     assert status(world, bad)[0] == "failure"
     assert list(job.steps)[-1] == "Remove the client certificate"
-
-
-def test_sync_over_somebody_else(world: World, pipy: Repo) -> None:
-    """A version of somebody else's stays, until it is said to take it over."""
-    pipy.answer("POST", "/api/v1/repo/edge", b"{}", "127.0.0.1")
-    pipy.answer("PATCH", "/api/v1/repo/edge", b'{"version": "theirs"}', "127.0.0.1")
-    job = sync(world)
-    assert job.steps["sync"].code == 4
-    assert sync(world, take_over="true").failed == []
 
 
 def test_sync_without_a_certificate(world: World, pipy: Repo) -> None:
