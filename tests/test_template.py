@@ -49,14 +49,29 @@ def test_proxy_settings_fit_their_schema():
     assert (TEMPLATE / "pipy/config" / PROXY["$schema"]).resolve() == (TEMPLATE / "schemas/proxy.schema.json").resolve()
 
 
+def defaults(node, definitions):
+    """Collect the defaults that a schema tells editors."""
+    node = {**definitions.get(node.get("$ref", "").rpartition("/")[2], {}), **node}
+    if "default" in node:
+        return node["default"]
+    known = {name: item for name, item in node["properties"].items() if name != "$schema"}
+    return {name: defaults(item, definitions) for name, item in known.items()}
+
+
+def test_the_program_has_the_defaults_of_the_schema():
+    """pipy/defaults.json, which the program reads, says the same as the schema, and fits it."""
+    document = schema("proxy").document
+    found = load_json((TEMPLATE / "pipy/defaults.json").read_bytes())
+    assert found == defaults(document, document["$defs"])
+    assert schema("proxy").findings(found, "defaults.json") == ()
+
+
 def test_proxy_settings_are_the_defaults():
-    """proxy.json shows the defaults: what it leaves out would change nothing."""
-    known = schema("proxy").document["properties"]
-    shown = {name: value for name, value in PROXY.items() if name not in ("$schema", "timeouts")}
-    assert shown == {name: known[name]["default"] for name in shown}
-    timeouts = known["timeouts"]["properties"]
-    assert PROXY["timeouts"] == {name: item["default"] for name, item in timeouts.items()}
-    assert PROXY.keys() == known.keys()
+    """proxy.json shows defaults: what it leaves out would change nothing."""
+    found = load_json((TEMPLATE / "pipy/defaults.json").read_bytes())
+    shown = {name: value for name, value in PROXY.items() if name not in ("$schema", "service")}
+    assert shown == {name: found[name] for name in shown}
+    assert PROXY["service"] == {}
 
 
 @pytest.mark.parametrize(
@@ -65,8 +80,14 @@ def test_proxy_settings_are_the_defaults():
         ({"listen": "8080"}, "/listen"),
         ({"listen": "localhost:8080"}, "/listen"),
         ({"admin": "127.0.0.1:0"}, "/admin"),
-        ({"timeouts": {"read": 0}}, "/timeouts/read"),
-        ({"timeouts": {"raed": 1}}, "/timeouts/raed"),
+        ({"service": {"timeouts": {"read": 0}}}, "/service/timeouts/read"),
+        ({"service": {"timeouts": {"raed": 1}}}, "/service/timeouts/raed"),
+        ({"service": {"sticky": "ip"}}, "/service/sticky"),
+        ({"service": {"rewrite": {"prefix": "env"}}}, "/service/rewrite/prefix"),
+        ({"services": {"default/flask": {"ejection": {"keep": 101}}}}, "/services/default~1flask/ejection/keep"),
+        ({"services": {"flask": {}}}, "/services"),
+        ({"tls": {"certificates": [{"names": ["a.test"], "cert": "a.crt"}]}}, "/tls/certificates/0"),
+        ({"accessLog": "access.log"}, "/accessLog"),
         ({"plugins": ["../main"]}, "/plugins/0"),
         ({"plugins": []}, "/plugins"),
         ({"port": 1}, "/port"),

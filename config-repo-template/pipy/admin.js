@@ -1,14 +1,16 @@
-// The admin listener: /__health for probes, /__config for what was loaded.
+// The admin listener: /__health for probes, /__config for what was loaded, /metrics for Prometheus.
 
 import answer from './answer.js'
-import { summary } from './fleet.js'
-
-var pages = {
-  '/__health': { status: 'ok' },
-  '/__config': summary,
-}
+import { summary, servicePage } from './pages.js'
+import scrape from './scrape.js'
 
 export default function ({ head }) {
-  var page = pages[head.path.split('?')[0]]
+  var path = head.path.split('?')[0]
+  switch (path) {
+    case '/__health': return answer(200, { status: 'ok' })
+    case '/__config': return answer(200, summary())
+    case '/metrics': return scrape()
+  }
+  var page = path.startsWith('/__config/') && servicePage(path.substring(10))
   return page ? answer(200, page) : answer(404, { error: 'no such page' })
 }

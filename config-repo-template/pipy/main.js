@@ -2,18 +2,53 @@
 
 import settings from './settings.js'
 import admin from './admin.js'
+import { start } from './scrape.js'
+import connectionOf from './connection.js'
+import redirect from './redirect.js'
+import { certificateFor } from './certificates.js'
+
+var { tls, answerBuffer, headerSize, connections, idleTimeout } = settings
 
 var plugins = settings.plugins.map(name => pipy.import(`./plugins/${name}.js`).default)
 
-var $client
+var $connection
 var $ctx
+var $name // that a TLS client asks for
+var $parts = 0 // that its hello came in
 
-pipy.listen(settings.listen, { idleTimeout: settings.timeouts.client }, $=>$
-  .onStart(inbound => void ($client = inbound.remoteAddress))
-  .demuxHTTP().to($=>$
-    .onStart(() => void ($ctx = { client: $client }))
-    .pipe(plugins, () => $ctx)
+var requests = pipeline($=>$
+  .demuxHTTP({ bufferSize: answerBuffer, maxHeaderSize: headerSize }).to($=>$
+    .pipe(plugins, ({ head }) => ($ctx = { connection: $connection, head, time: Date.now() }))
   )
+  .pipe(() => $connection.broken ? 'broken' : 'whole', {
+    whole: $=>$.insert(() => $connection.ended()),
+    broken: $=>$.replaceData().replaceMessageEnd(() => new StreamEnd),
+  })
 )
 
+var limits = { idleTimeout, maxPortConnections: connections || -1 }
+
+var opened = (inbound, tls) => void ($connection = connectionOf(inbound, tls))
+
+pipy.listen(settings.listen, limits, tls.listen && tls.redirect
+  ? $=>$.serveHTTP(redirect)
+  : $=>$.onStart(inbound => opened(inbound, false)).pipe(requests)
+)
+
+if (tls.listen) {
+  pipy.listen(tls.listen, limits, $=>$
+    .onStart(inbound => opened(inbound, true))
+    // Pipy asks for a certificate when a connection opens, and for another when it knows the name, but cannot replace
+    // the first one: so the name has to be known before.
+    .handleTLSClientHello(({ serverNames }) => $name = serverNames ? serverNames[0] : '')
+    .wait(() => $name !== undefined || ++$parts > 8)
+    .acceptTLS({
+      certificate: () => certificateFor($name),
+      alpn: ['h2', 'http/1.1'],
+    }).to(requests)
+  )
+}
+
 pipy.listen(settings.admin, $=>$.serveHTTP(admin))
+
+start()

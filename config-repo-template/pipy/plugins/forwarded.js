@@ -5,14 +5,26 @@ import settings from '../settings.js'
 
 var $ctx
 
+function replaced({ head: { headers } }) {
+  var { client, tls, port } = $ctx.connection
+  headers['x-forwarded-for'] = client
+  headers['x-forwarded-proto'] = tls ? 'https' : 'http'
+  headers['x-forwarded-host'] = headers.host || ''
+  headers['x-forwarded-port'] = port
+}
+
+function added({ head: { headers } }) {
+  var { client, tls, port } = $ctx.connection
+  var chain = headers['x-forwarded-for']
+  headers['x-forwarded-for'] = chain ? `${chain}, ${client}` : client
+  headers['x-forwarded-proto'] ||= tls ? 'https' : 'http'
+  headers['x-forwarded-host'] ||= headers.host || ''
+  headers['x-forwarded-port'] ||= port
+  if (chain) $ctx.client = chain.split(',').pop().trim()
+}
+
 export default pipeline($=>$
   .onStart(ctx => void ($ctx = ctx))
-  .handleMessageStart(({ head: { headers } }) => {
-    var before = settings.trustForwarded ? headers : {}
-    var chain = before['x-forwarded-for']
-    headers['x-forwarded-for'] = chain ? `${chain}, ${$ctx.client}` : $ctx.client
-    headers['x-forwarded-proto'] = before['x-forwarded-proto'] || 'http'
-    headers['x-forwarded-host'] = before['x-forwarded-host'] || headers.host || ''
-  })
+  .handleMessageStart(settings.trustForwarded ? added : replaced)
   .pipeNext()
 )

@@ -1,0 +1,50 @@
+// Picks a target in two steps: weights share the requests out among the clusters, whatever their sizes; within a
+// cluster the targets take turns.
+
+import { comeBack } from './eject.js'
+
+// Gives undefined where there is no target.
+export default function (backend, ctx) {
+  if (backend.until && backend.until <= Date.now()) comeBack(backend)
+  if (backend.stick) {
+    var stuck = backend.stick.find(ctx)
+    if (stuck && hasRoom(stuck)) return stuck
+  }
+  var { up, order, most } = backend
+  if (up.length === 0) return
+  var share = order ? order[backend.turn = (backend.turn + 1) % order.length] : byWeight(backend)
+  var { live } = share
+  if (!most) return live[share.turn = (share.turn + 1) % live.length]
+  return within(share) || elsewhere(up, share)
+}
+
+// Another one than the one that failed: in another cluster if possible, as clusters fail as a whole.
+export function other(failed) {
+  var { share } = failed
+  return elsewhere(share.backend.up, share) || within(share, failed)
+}
+
+function byWeight({ weights }) {
+  var turn = weights.allocate()
+  turn.free()
+  return turn.target
+}
+
+function within(share, failed) {
+  var { live } = share
+  var n = live.length
+  for (var i = 0; i < n; i++) {
+    var target = live[share.turn = (share.turn + 1) % n]
+    if (target !== failed && hasRoom(target)) return target
+  }
+}
+
+// The other clusters, by weight.
+function elsewhere(up, share) {
+  for (var i = 0; i < up.length; i++) {
+    var target = up[i] !== share && within(up[i])
+    if (target) return target
+  }
+}
+
+var hasRoom = ({ active, share }) => !share.backend.most || active < share.backend.most
