@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from bench import history
+from bench import history, pipy, sync, traffic
 
 ROWS = (
     ("answers", "megabytes", "{:.0f} MB"),
@@ -78,6 +78,12 @@ def main() -> None:
         f"\nHold check of {len(history.ASKED)} files, in {history.COMMITS:,} commits of {len(history.FILES):,} files: "
         f"{history.seconds():.2f} s"
     )
+    times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in sync.seconds().items())
+    print(f"\nSync of {sync.FILES:,} files to {'a Pipy Repo' if pipy.PIPY else 'the stand-in of a Repo'}: {times}\n")
+    if reason := traffic.obstacle():
+        print(f"Throughput is not measured: {reason}")
+    else:
+        print("\n".join(traffic.report(traffic.measure())))
 
 
 if __name__ == "__main__":

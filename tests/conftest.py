@@ -81,10 +81,10 @@ def _local(host: str) -> bool:
 
 def _load(name: str) -> ModuleType:
     """Load a module, or the folder of one, that lies beside the tests: they are in no package."""
-    folder = Path(__file__).with_name(name)
+    folder = Path(__file__).parent / name
     inside = folder / "__init__.py"
     spec = importlib.util.spec_from_file_location(
-        f"publisher_tests_{name}",
+        f"publisher_tests_{folder.name}",
         inside if inside.exists() else folder.with_suffix(".py"),
         submodule_search_locations=[str(folder)] if inside.exists() else None,
     )
@@ -106,6 +106,18 @@ def forge() -> ModuleType:
 def runner() -> ModuleType:
     """Load runner.py, which runs workflows."""
     return _load("runner")
+
+
+@pytest.fixture(scope="session")
+def fleets() -> ModuleType:
+    """Load core/fleets.py, which makes fleets and publishes them."""
+    return _load("core/fleets")
+
+
+@pytest.fixture(scope="session")
+def load() -> ModuleType:
+    """Load load.py, which loads a proxy with requests."""
+    return _load("load")
 
 
 @pytest.fixture(scope="session")

@@ -149,12 +149,12 @@ def test_a_snapshot_plans_the_same_offline(world: World, tmp_path: Path, capsys:
 
 
 def test_explain_names_targets_and_reasons(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every target with cluster, node, address and weight; every other node with the reason."""
+    """Every target with cluster, node, address, weight and share; every other node with the reason."""
     world.server.fleet.add_node("member1", "node1c", "127.1.1.3", ready=False)
     capsys.readouterr()
     assert world.run("explain", "default/flask") == 0
     shown = capsys.readouterr().out
-    assert re.search(r"member1 +node1a +127\.1\.1\.1:31193 +70", shown)
+    assert re.search(r"member1 +node1a +127\.1\.1\.1:31193 +70 +35 %", shown)
     assert "- member1/node1c: Node is not Ready" in shown
     assert world.run("explain", "default/nosuch") == 2
     assert "no cluster that was read has a service default/nosuch" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -183,11 +184,20 @@ def explain(
     screen.lines([f"{found.service}: {state}" + (", its file stays as it is" if found.kept else "")])
     screen.lines(f"  route {route}" for route in found.routes)
     if found.targets:
-        rows = ([item.cluster, item.node or "-", item.address, str(item.weight)] for item in found.targets)
-        screen.table(("cluster", "node", "address", "weight"), rows)
+        rows = (
+            [item.cluster, item.node or "-", item.address, str(item.weight), _shares(shares)]
+            for item, shares in found.targets.items()
+        )
+        screen.table(("cluster", "node", "address", "weight", "share"), rows)
     screen.lines(f"- {'/'.join(filter(None, (item.cluster, item.node)))}: {item.reason}" for item in found.excluded)
     screen.lines(f"? {item.cluster}: unknown, left as published: {item.reason}" for item in found.unknown)
     screen.findings(found.findings)
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    """Write a target's share of the requests; by port where routes lead to several."""
+    name = "{} " if len(shares) > 1 else ""
+    return ", ".join(f"{name.format(port)}{share * 100:.3g} %" for port, share in shares.items())
 
 
 @app.command()

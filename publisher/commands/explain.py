@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from publisher.commands.pipeline import Outcome
-from publisher.core.config import Target, part_nodes, targets
+from publisher.core.config import Target, part_nodes, target_shares
 from publisher.core.model import Finding, ServiceKey, Unknown
 from publisher.core.report import finding_document
 from publisher.errors import UsageError
@@ -32,7 +33,8 @@ class Explanation:
     kept: bool
     """Its file stays as it is, because not all could be read or something is wrong."""
     routes: tuple[str, ...]
-    targets: tuple[Target, ...]
+    targets: Mapping[Target, Mapping[str, float]]
+    """Each with its share, 0 to 1, of the requests of the routes that lead to it, by the port of the route."""
     excluded: tuple[Excluded, ...]
     unknown: tuple[Excluded, ...]
     """Clusters that could not be read; what is published of them stays."""
@@ -46,7 +48,7 @@ class Explanation:
             "reason": self.unpublished,
             "kept": self.kept,
             "routes": list(self.routes),
-            "targets": [item._asdict() for item in self.targets],
+            "targets": [{**item._asdict(), "shares": dict(shares)} for item, shares in self.targets.items()],
             "excluded": [{"cluster": item.cluster, "node": item.node, "reason": item.reason} for item in self.excluded],
             "unknown": [{"cluster": item.cluster, "reason": item.reason} for item in self.unknown],
             "findings": [finding_document(item) for item in self.findings],
@@ -88,7 +90,7 @@ def explain(outcome: Outcome, name: str) -> Explanation:
         unpublished="" if service else desired.unpublished.get(key, "it is not selected"),
         kept=key in desired.kept,
         routes=tuple(str(entry.route) for entry in service.routes) if service else (),
-        targets=tuple(targets(service, clusters)) if service else (),
+        targets=target_shares(service, clusters) if service else {},
         excluded=tuple(sorted(excluded, key=lambda item: (item.cluster, item.node))),
         unknown=tuple(sorted(unknown, key=lambda item: item.cluster)),
         findings=tuple(item for item in outcome.plan.findings if item.where == f"service {key}"),

@@ -119,16 +119,35 @@ def part_nodes(part: Part, cluster: ClusterConfig | None) -> Mapping[str, str]:
     return {name: cluster.nodes[name] for name in part.nodes if name in cluster.nodes}
 
 
+def part_targets(name: str, part: Part, cluster: ClusterConfig | None, port: str | None = None) -> Iterator[Target]:
+    """Give the targets that one cluster adds to a service, by node and port; with ``port``, those that it leads to."""
+    weight = 0 if cluster is not None and cluster.state == "drained" else part.weight
+    for address in part.addresses:
+        yield Target(name, "", address, weight)
+    ports = part.ports.values() if port is None else [part.ports[port]] if port in part.ports else []
+    for node, ip in part_nodes(part, cluster).items():
+        for number in ports:
+            yield Target(name, node, join_host_port(ip, number), weight)
+
+
 def targets(service: ServiceConfig, clusters: Mapping[str, ClusterConfig]) -> Iterator[Target]:
     """Give every target of a service, by cluster, node and port."""
     for name, part in service.parts.items():
-        cluster = clusters.get(name)
-        weight = 0 if cluster is not None and cluster.state == "drained" else part.weight
-        for address in part.addresses:
-            yield Target(name, "", address, weight)
-        for node, ip in part_nodes(part, cluster).items():
-            for port in part.ports.values():
-                yield Target(name, node, join_host_port(ip, port), weight)
+        yield from part_targets(name, part, clusters.get(name))
+
+
+def target_shares(service: ServiceConfig, clusters: Mapping[str, ClusterConfig]) -> dict[Target, dict[str, float]]:
+    """Give each target's share, 0 to 1, of the requests of the routes that lead to it, by the port of the route.
+
+    Weights share the requests out among the clusters that have a target; the targets of one cluster take turns.
+    """
+    found: dict[Target, dict[str, float]] = {target: {} for target in targets(service, clusters)}
+    for port in sorted({entry.port for entry in service.routes}):
+        led = {name: list(part_targets(name, part, clusters.get(name), port)) for name, part in service.parts.items()}
+        total = sum(items[0].weight for items in led.values() if items)
+        for target, size in ((item, len(items)) for items in led.values() for item in items):
+            found[target][port] = target.weight / total / size if total else 0.0
+    return found
 
 
 def target_count(part: Part, cluster: ClusterConfig | None) -> int:

@@ -1,12 +1,8 @@
-"""Gives the tests of the core their fleets, and plans that say what a fleet should not be able to say."""
+"""Gives the tests of the core plans that say what a fleet should not be able to say."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -39,19 +35,6 @@ NASTY = [
     "a\n\nPublisher-Id: evil\nSigned-off-by: evil",
     "\u2028",
 ]
-
-
-@pytest.fixture(scope="session")
-def fleets() -> ModuleType:
-    """Load fleets.py: it lies beside the tests, and they are in no package."""
-    name = "publisher_tests_core_fleets"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("fleets.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(params=NASTY)
