@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from publisher.cli import actions, wiring
-from publisher.cli.options import EXIT_REFUSED, DryRunOption, TextOrJson, TextOrJsonOption
+from publisher.cli.options import (
+    EXIT_REFUSED,
+    DryRunOption,
+    PipyCaOption,
+    PipyCertOption,
+    PipyKeyOption,
+    PipyOption,
+    TextOrJson,
+    TextOrJsonOption,
+)
 
 if TYPE_CHECKING:
     from publisher.commands.ports import Place, Progress
@@ -39,19 +48,10 @@ def sync(
         str,
         typer.Option("--ref", help="A branch, tag or commit (default: what is checked out, or the remote's HEAD)."),
     ] = "",
-    pipy: Annotated[
-        list[str] | None,
-        typer.Option("--pipy", metavar="URL", help="A codebase: http(s)://HOST:6060/repo/CODEBASE; may be repeated."),
-    ] = None,
-    pipy_ca: Annotated[
-        Path | None, typer.Option("--pipy-ca", metavar="FILE", help="Who may sign the certificate of a Pipy Repo.")
-    ] = None,
-    pipy_cert: Annotated[
-        Path | None, typer.Option("--pipy-cert", metavar="FILE", help="Client certificate to show to it.")
-    ] = None,
-    pipy_key: Annotated[
-        Path | None, typer.Option("--pipy-key", metavar="FILE", help="Its key (default: in the same file).")
-    ] = None,
+    pipy: PipyOption = None,
+    pipy_ca: PipyCaOption = None,
+    pipy_cert: PipyCertOption = None,
+    pipy_key: PipyKeyOption = None,
     wave: Annotated[
         str,
         typer.Option(
