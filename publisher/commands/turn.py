@@ -80,6 +80,8 @@ class Turn:
     """What was found there."""
     old: Edition | None = None
     """What can be put back."""
+    lively: bool = False
+    """Whether some worker had reported just before."""
 
     def take(self) -> Synced:
         """Bring the edition to the place; a failure is a result too."""
@@ -101,6 +103,7 @@ class Turn:
 
     def _once(self, trusting: bool) -> Synced:
         self.before = before = self.place.look()
+        self.lively = self._lively(before)
         ours = self.editions.ours(before.version)
         if not (before.empty or ours or self.options.take_over):
             return self._result(Result.FOREIGN, before, message=_foreign(self.place.name, before.version))
@@ -163,10 +166,13 @@ class Turn:
     ) -> Synced:
         """Say how it ended; where a worker refuses it, put back what was there before."""
         refusing = [worker for worker in workers if worker.state is WorkerState.REFUSING]
-        if not refusing:
+        lost = self.lively and result is Result.PUBLISHED and all(item.state is WorkerState.SILENT for item in workers)
+        if not refusing and not lost:
             return self._result(result, before, workers=workers, **touched)
-        names = listed([f"{worker.name or worker.uuid[:8]} ({worker.address})" for worker in refusing])
-        problem = f"{self.place.name}: {short(self.edition.version)} is refused by {names}"
+        names = listed([f"{worker.name or worker.uuid[:8]} ({worker.address})" for worker in refusing or workers])
+        problem = f"{self.place.name}: {short(self.edition.version)} " + (
+            f"is refused by {names}" if refusing else f"ends or hangs all workers: nothing is heard of them: {names}"
+        )
         self.say(problem)
         old = self._previous(refusing)
         if old is None:
@@ -231,6 +237,12 @@ class Turn:
                     raise failed
                 return watch.workers(clock)
             self._wait(self.pace.poll)
+
+    def _lively(self, found: Holding) -> bool:
+        # The Repo's clock against ours: where they disagree, a program that kills all workers is not told from one
+        # that had none, and nothing worse.
+        now = time.time()
+        return any(abs(now - item.timestamp / 1000) < self.pace.quiet for item in found.instances or ())
 
     def _result(self, result: Result, before: Holding, **more: Any) -> Synced:
         published = result in (Result.PUBLISHED, Result.DIVERGED) and not self.options.dry_run

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -59,11 +60,13 @@ class Place:
         self.runs = [version] * workers
         self.did: list[object] = []
         self.before_publishing: Callable[[], None] = lambda: None
-        self._clock = itertools.count(1)
+        self.clock: Iterator[int] = itertools.count(1)
+        self.deadly = False
+        """Whether BAD ends the workers, in place of not loading."""
 
     def look(self) -> Holding:
         listed = tuple(
-            Instance(f"u{number}", f"w{number}", "10.0.0.1", version, next(self._clock))
+            Instance(f"u{number}", f"w{number}", "10.0.0.1", version, next(self.clock))
             for number, version in enumerate(self.runs)
         )
         return Holding(self.version, frozenset(self.files), "main.js", self.leftovers, listed)
@@ -86,7 +89,9 @@ class Place:
         assert self.files == edition.files
         self.version = edition.version
         self.did.append(("publish", edition.version, *change.uploads, *(f"-{path}" for path in change.deletions)))
-        if self.files["main.js"] != BAD.encode():
+        if self.deadly:
+            self.clock = itertools.repeat(next(self.clock))
+        elif self.files["main.js"] != BAD.encode():
             self.runs = [edition.version] * len(self.runs)
 
 
@@ -179,6 +184,19 @@ def test_a_run_that_was_broken_off_before_it_could_put_back(origin: Origin) -> N
     done = sync(origin, place, BAD)
     assert (done.result, done.version) == (Result.PUT_BACK, f"{A}+revert-of-{BAD}")
     assert place.files["main.js"] == A.encode()
+
+
+def test_a_program_that_ends_all_workers(origin: Origin) -> None:
+    """Where some reported right before and none does since, it is put back as well; old news are no such sign."""
+    for began, result in ((int(time.time() * 1000), Result.PUT_BACK), (1, Result.PUBLISHED)):
+        place = at(origin, A, workers=2)
+        place.clock = itertools.count(began)
+        place.deadly = True
+        done = sync(origin, place, BAD, replace(QUICK, converge_timeout=5))
+        assert done.result is result
+        assert place.files["main.js"] == (A if result is Result.PUT_BACK else BAD).encode()
+        assert ("nothing is heard of them: w0 (10.0.0.1), w1" in done.message) == (result is Result.PUT_BACK)
+        assert {worker.state for worker in done.workers} == {WorkerState.SILENT}
 
 
 def test_what_others_made_is_put_back_too(origin: Origin) -> None:
