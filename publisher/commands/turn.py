@@ -176,14 +176,14 @@ class Turn:
         self.say(problem)
         old = self._previous(refusing)
         if old is None:
-            message = f"{problem}, and there is nothing to put back; see the log of that worker and correct the program"
+            message = f"{problem}, and there is nothing to put back; see the logs there and correct the program"
             return self._result(Result.DIVERGED, before, workers=workers, message=message, **touched)
         try:
             workers = self._insist(lambda trusting: self._restore(old, trusting))
         except PublisherError as error:
             message = f"{problem}, and could not be put back: {error}"
             return self._result(Result.DIVERGED, before, workers=workers, message=message, **touched)
-        message = f"{problem}, and what was there before is put back; see the log of that worker"
+        message = f"{problem}, and what was there before is put back; see the logs there"
         done = self._result(Result.PUT_BACK, before, workers=workers, message=message, **touched)
         return replace(done, version=old.version)
 
