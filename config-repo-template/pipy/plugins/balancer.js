@@ -47,13 +47,15 @@ function taken() {
   $ctx.target = $target
   $ctx.share = $target.share
   $target.active++
-  if (backend.host) $request.authority = $request.headers.host = hostOf(backend.host, $target)
+  if (backend.host) $request.headers.host = hostOf(backend.host, $target)
+  // where there is none Pipy makes one of the host, but out of order
+  if (backend.mux.version === 2) $request.authority = $request.headers.host
 }
 
-// An answer begins. Where a target fails Pipy makes one up, whose head has no headerNames; it ends right away.
+// An answer begins. Where a target fails Pipy makes one up; it ends right away.
 function came(start) {
   var { head } = start
-  if (!head.headerNames && $ctx.backend.mux.version === 1) {
+  if ($ctx.backend.mux.version === 1 ? !head.headerNames : head.statusText) {
     $lost = head
     return []
   }
