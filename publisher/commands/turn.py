@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from publisher.commands.editions import Editions
@@ -76,6 +76,8 @@ class Turn:
     """Set where the run is broken off."""
     say: Callable[[str], None]
     progress: Progress
+    before: Holding = field(default_factory=Holding)
+    """What was found there."""
     old: Edition | None = None
     """What can be put back."""
 
@@ -85,7 +87,7 @@ class Turn:
             return self._insist(self._once)
         except PublisherError as error:
             message = "; ".join([str(error), *getattr(error, "__notes__", ())])
-            return self._result(Result.FAILED, Holding(), message=message)
+            return replace(self._result(Result.FAILED, self.before, message=message), version="")
 
     def _insist(self, attempt: Callable[[bool], T]) -> T:
         """Try again where somebody else was at work; from the second time on, trust nothing that was not read."""
@@ -98,7 +100,7 @@ class Turn:
         return attempt(False)
 
     def _once(self, trusting: bool) -> Synced:
-        before = self.place.look()
+        self.before = before = self.place.look()
         ours = self.editions.ours(before.version)
         if not (before.empty or ours or self.options.take_over):
             return self._result(Result.FOREIGN, before, message=_foreign(self.place.name, before.version))
@@ -194,7 +196,7 @@ class Turn:
 
     def _restore(self, old: Edition, trusting: bool) -> tuple[Worker, ...]:
         now = self._discard(self.place.look())
-        if now.version not in (self.edition.version, old.version):
+        if now.version not in (self.edition.version, old.version) and not now.empty:
             raise PublisherError(f"{self.place.name}: somebody else published {now.version} meanwhile")
         known = trusting and now.version == self.edition.version and now.files == self.edition.files.keys()
         change = difference(self.edition.files if known else self._contents(now, None), old.files)

@@ -220,6 +220,7 @@ def test_somebody_is_faster_each_time(origin: Origin) -> None:
     place.before_publishing = overtake
     done = sync(origin, place, B)
     assert (done.result, done.message) == (Result.FAILED, "place: somebody else is at it")
+    assert (done.before in (A, C), done.version) == (True, "")
     assert not [step for step in place.did if step[0] == "publish"]  # type: ignore[index]
 
 
@@ -257,6 +258,23 @@ def test_what_was_published_is_lost_while_workers_are_waited_for(origin: Origin)
     place.look = losing  # type: ignore[method-assign]
     assert sync(origin, place, B).result is Result.PUBLISHED
     assert place.did == [("publish", B, "main.js"), ("publish", B, "main.js", "same.js")]
+
+
+def test_what_was_put_back_is_lost_too(origin: Origin) -> None:
+    """It is put back once more, all of it."""
+    place = at(origin, A)
+    again = f"{A}+revert-of-{BAD}"
+    first = iter([True])
+    look = place.look
+
+    def losing() -> Holding:
+        if place.version == again and next(first, False):
+            place.version, place.files = "", {}
+        return look()
+
+    place.look = losing  # type: ignore[method-assign]
+    assert sync(origin, place, BAD).result is Result.PUT_BACK
+    assert place.did[-1] == ("publish", again, "main.js", "same.js")
 
 
 @pytest.mark.parametrize("lasting", [False, True])
