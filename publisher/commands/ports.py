@@ -168,6 +168,6 @@ class Place(Protocol):
     def publish(self, before: Holding, edition: Edition, change: Difference, told: Progress) -> None:
         """Bring in an edition, all of it at once or nothing; ``change`` is how it differs from what is there.
 
-        Raises Overtaken, with nothing published, where the place is not as in ``before``, or somebody else changes it
-        meanwhile.
+        Raises Overtaken where the place is not as in ``before``, or somebody else changes it meanwhile: what is there
+        then has to be looked at, and read.
         """
