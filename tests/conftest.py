@@ -34,8 +34,8 @@ def _own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     git_config = world / "gitconfig"
     git_config.write_text(
         "[user]\n\tname = Tester\n\temail = tester@example.com\n"
-        "[init]\n\tdefaultBranch = main\n\ttemplateDir =\n"
-        "[core]\n\thooksPath = /dev/null\n\tfsync = none\n[gc]\n\tauto = 0\n"
+        "[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[gc]\n\tauto = 0\n"
+        "[core]\n\thooksPath = /dev/null\n\tfsync = none\n"
     )
     before = dict(os.environ)
     for name in before:
