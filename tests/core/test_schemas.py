@@ -94,7 +94,8 @@ def valid(fleets: ModuleType, plan_of: Callable[[str], Plan]) -> dict[str, list[
     found["doctor"].append({"healthy": False, "checks": [check, check | {"state": "fail", "advice": "mend it"}]})
     worker = Worker("w1", "350339fb", "10.0.0.1", "0" * 40, WorkerState.RUNNING)
     done = Synced("http://repo:6060/repo/edge", Result.PUT_BACK, "", "0" * 40, ("main.js",), ("a.js",), (worker,), "m")
-    found["sync"].append({**rollout.document(Rollout("main", "0" * 40, (done,))), "dryRun": False})
+    told = json.dumps({**rollout.document(Rollout("main", "0" * 40, (done,))), "dryRun": False})
+        found["sync"].append(json.loads(told))
     proxy = folder("config-repo-template") / "pipy/config/proxy.json"
     found["proxy"].append(json.loads(proxy.read_bytes()))
     for name, documents in found.items():
