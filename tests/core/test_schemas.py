@@ -95,7 +95,7 @@ def valid(fleets: ModuleType, plan_of: Callable[[str], Plan]) -> dict[str, list[
     worker = Worker("w1", "350339fb", "10.0.0.1", "0" * 40, WorkerState.RUNNING)
     done = Synced("http://repo:6060/repo/edge", Result.PUT_BACK, "", "0" * 40, ("main.js",), ("a.js",), (worker,), "m")
     told = json.dumps({**rollout.document(Rollout("main", "0" * 40, (done,))), "dryRun": False})
-        found["sync"].append(json.loads(told))
+    found["sync"].append(json.loads(told))
     proxy = folder("config-repo-template") / "pipy/config/proxy.json"
     found["proxy"].append(json.loads(proxy.read_bytes()))
     for name, documents in found.items():
