@@ -65,6 +65,24 @@ def test_cut_at_every_single_request_of_the_first_sync(world: Any) -> None:
     assert number > 5
 
 
+def test_the_repo_loses_everything_before_any_request(world: Any) -> None:
+    """Half a codebase is never published into the emptiness; the sync, or else the next one, brings all of it."""
+    old = world.head
+    new = world.commit({"pipy/plugins/new.js": "// new\n", "pipy/plugins/empty.js": None})
+    number, asked = 0, 1
+    while number <= asked:
+        number += 1
+        assert world.quick(old)
+        world.proxy.clear()
+        world.proxy.fault = lambda asked, number=number: world.rig.restart() if asked.number == number else None
+        good, asked = world.quick(new), len(world.proxy.asked)
+        assert whole(world, new) or not good
+        world.proxy.clear()
+        assert world.quick(new)
+        world.has(new)
+    assert number > 5
+
+
 def test_an_answer_that_never_comes(world: Any) -> None:
     """The sync gives up in time, and the next one ends right."""
     old = world.head
