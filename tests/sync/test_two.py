@@ -49,6 +49,35 @@ def test_a_whole_sync_between_any_two_requests_of_another(world: Any, second: st
     assert number > 5
 
 
+def test_somebody_stages_between_any_two_requests(world: Any) -> None:
+    """It never goes out with ours, unless it comes after our last look; and then it is taken back at once."""
+    old, _, new = commits(world, "another change")
+    number, asked = 0, 1
+    while number <= asked:
+        number += 1
+        assert world.quick(old)
+        world.proxy.clear()
+        publishing: list[int] = []
+        mixed: list[int] = []
+
+        def meanwhile(
+            asked: Any, number: int = number, publishing: list[int] = publishing, mixed: list[int] = mixed
+        ) -> None:
+            if publishing and publishing[-1] == asked.number - 1 and "left.js" in world.rig.published():
+                mixed.append(publishing[-1])
+            if asked.path == "/api/v1/repo/edge" and asked.method == "PATCH":
+                publishing.append(asked.number)
+            if asked.number == number:
+                world.rig.do("POST", "/api/v1/repo-files/edge/left.js", "// half of something\n")
+
+        world.proxy.fault = meanwhile
+        assert world.quick(new)
+        assert mixed in ([], [number])
+        whole(world, new)
+        asked = len(world.proxy.asked)
+    assert number > 5
+
+
 def test_both_at_once(world: Any) -> None:
     """However they meet, in the end one of both is there, under its own version."""
     _, one, other = commits(world, "another change")
