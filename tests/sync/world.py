@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from publisher.cli import main
-from publisher.commands.sync import Pace
-from publisher.edge.pipy import Timing
+from publisher.commands.sync import Options, Pace, Syncer
+from publisher.edge.pipy import PipyRepo, Timing
 
 SETTINGS = "publisher: edge\nservices:\n  default/flask: {routes: [/env/*]}\nallowedNetworks: [10.0.0.0/8]\n"
 PROGRAM = """\
@@ -103,6 +103,7 @@ class World:
         """Of each run; nobody is waited for as long as there is no worker."""
         self.timing = Timing(read=5, tries=3, backoff=0.001)
         self.wait = wait
+        self._content: dict[str, dict[str, bytes]] = {}
         self._read = read
 
     write_cluster = staticmethod(cluster)
@@ -125,7 +126,7 @@ class World:
     def has(self, commit: str = "HEAD") -> None:
         """Fail unless the Repo has a commit, all of it, and nothing is staged."""
         info = self.rig.info()
-        assert info["version"] == self.git("rev-parse", commit)
+        assert info["version"] == (commit if len(commit) == 40 else self.git("rev-parse", commit))
         assert self.rig.published() == self.content(commit)
         assert (info["editFiles"], info["erasedFiles"]) == ([], [])
 
@@ -154,14 +155,16 @@ class World:
 
     def content(self, commit: str = "HEAD") -> dict[str, bytes]:
         """Give the codebase of a commit."""
-        names = self.git("ls-tree", "-r", "-z", "--name-only", commit, "pipy/").split("\0")
-        return {
-            name.removeprefix("pipy/"): subprocess.run(
-                ["git", "show", f"{commit}:{name}"], cwd=self.repo, capture_output=True, check=True
-            ).stdout
-            for name in names
-            if name
-        }
+        commit = commit if len(commit) == 40 else self.git("rev-parse", commit)
+        if commit not in self._content:
+            names = self.git("ls-tree", "-r", "-z", "--name-only", commit, "pipy/").strip("\0").split("\0")
+            self._content[commit] = {
+                name.removeprefix("pipy/"): subprocess.run(
+                    ["git", "show", f"{commit}:{name}"], cwd=self.repo, capture_output=True, check=True
+                ).stdout
+                for name in names
+            }
+        return self._content[commit]
 
     def sync(self, *options: str, url: str = "") -> Outcome:
         """Run ``publisher sync`` through the proxy, or straight to one Repo or several."""
@@ -175,3 +178,34 @@ class World:
         """Do the same without a look at what it says; gives the exit code."""
         places = [f"--pipy={place or self.proxy.url}/repo/edge" for place in url.split(" ")]
         return main(["sync", "--checkout", str(self.repo), *places, "--format", "json", *self.options, *options])
+
+    def quick(self, commit: str, url: str = "") -> bool:
+        """Bring a commit there without git and the command line; tells whether it is there."""
+        options = Options(converge_timeout=0.2)
+        place = PipyRepo(f"{url or self.proxy.url}/repo/edge", timing=self.timing)
+        return Syncer(lambda: Kept(self, commit), [place], options, pace=self.pace).run().good
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The repository as it was read once."""
+
+    world: World
+    tip: str
+    settings_file = "publisher.yaml"
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def latest(self, ref: str) -> str:
+        """Give the commit that is wanted."""
+        return self.tip
+
+    def has(self, commit: str) -> bool:
+        """Tell whether it is one of the repository, as all are that are asked for."""
+        return len(commit) == 40
+
+    def tree(self, commit: str, paths: tuple[str, ...]) -> dict[str, bytes]:
+        """Give settings and codebase."""
+        files = {f"pipy/{path}": data for path, data in self.world.content(commit).items()}
+        return {"publisher.yaml": SETTINGS.encode()} if paths == ("publisher.yaml",) else files
