@@ -1,6 +1,7 @@
 // A backend is one port of a service: clusters with their shares of the requests, and their targets.
 
 import { answers } from './metrics.js'
+import { backends, shares } from './numbered.js'
 import { rewriteOf } from './rewrite.js'
 import { stickiness } from './sticky.js'
 
@@ -8,6 +9,7 @@ import { stickiness } from './sticky.js'
 export function backendOf(service, settings, times, parts) {
   var { connect, read, keep } = settings.timeouts
   var backend = {
+    number: backends.length,
     service,
     settings,
     rewrite: rewriteOf(settings),
@@ -16,10 +18,15 @@ export function backendOf(service, settings, times, parts) {
     connect: { connectTimeout: connect, idleTimeout: read },
     mux: settings.protocol === 'http2' ? { version: 2, maxIdle: keep, maxQueue: 100 } : { version: 1, maxIdle: keep },
     most: settings.limits.requests, // under way, per target
+    limit: settings.limits.body,
+    retry: settings.retry,
+    plain: false, // whether it is enough to follow the turns
     until: 0, // when the next target comes back that was taken out
     answers: answers(), // without a target
     times,
   }
+  backend.readdressed = backend.host || backend.mux.version === 2
+  backends.push(backend)
   backend.shares = parts.map(part => shareOf(backend, part))
   backend.size = backend.shares.reduce((sum, share) => sum + share.targets.length, 0)
   backend.stick = stickiness(backend)
@@ -31,19 +38,23 @@ export function backendOf(service, settings, times, parts) {
 var anywhere = () => Math.floor(Math.random() * 1000)
 
 // What one cluster takes of a service's requests.
-function shareOf(backend, { cluster, weight, targets }) {
-  var share = { backend, cluster, weight, live: [], turn: anywhere(), answers: answers(), retried: 0, ejected: 0 }
+function shareOf({ number, service, most }, { cluster, weight, targets }) {
+  var share = {
+    backend: number, service, cluster, weight, live: [], turn: anywhere(), answers: answers(), retried: 0, ejected: 0,
+  }
   share.targets = targets.map(([name, address]) => ({
     name,
     address,
-    share,
+    share: shares.length,
     active: 0, // requests under way
+    most,
     unreached: 0, // in a row
     failed: 0, // in a row
     times: 0, // how often it was taken out
     until: 0, // when it comes back, while it is out
     back: 0, // when it came back last
   }))
+  shares.push(share)
   return share
 }
 
@@ -58,6 +69,7 @@ export function refresh(backend) {
   backend.weights = new algo.LoadBalancer(backend.up, { weight: share => share.weight })
   backend.order = orderOf(backend)
   backend.turn = anywhere()
+  backend.plain = backend.order && backend.up.length > 0 && !backend.until && !backend.stick && !backend.most
   backend.stick?.renew?.()
 }
 

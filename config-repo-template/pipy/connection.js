@@ -1,21 +1,21 @@
-// A client's connection, and how to break it off within an answer.
+// A client's connection, and how to break it off within an answer. It holds no function that knows it: Pipy does not
+// forget what leads back to itself before it reloads.
 
-export default function ({ remoteAddress, localPort }, tls) {
-  var end
-  var connection = {
-    client: remoteAddress,
-    port: localPort.toString(),
-    tls,
-    broken: false,
-    // Called when the first bytes go to the client.
-    ended: () => new Promise(resolve => void (end = resolve)),
-    // Takes the end of an answer: passes it on where nothing of any answer has gone out yet.
-    breakOff: last => {
-      connection.broken = true
-      if (!end) return last
-      end(new StreamEnd)
-      return []
-    },
-  }
-  return connection
+export default ({ remoteAddress, localPort }, tls) => ({
+  client: remoteAddress,
+  port: localPort.toString(),
+  tls,
+  broken: false,
+  end: null,
+})
+
+// Called when the first bytes go to the client.
+export var ended = connection => new Promise(resolve => void (connection.end = resolve))
+
+// Takes the end of an answer: passes it on where nothing of any answer has gone out yet.
+export function breakOff(connection, last) {
+  connection.broken = true
+  if (!connection.end) return last
+  connection.end(new StreamEnd)
+  return []
 }

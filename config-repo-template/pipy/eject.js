@@ -1,6 +1,7 @@
 // Takes targets out that fail, each time for longer, and back in.
 
 import { refresh } from './backend.js'
+import { backends, shares } from './numbered.js'
 
 // An answer came. Only called where it says something: it is a 5xx, or the first good one since a failure.
 export function answered(target, status) {
@@ -8,8 +9,8 @@ export function answered(target, status) {
   if (status < 500) {
     target.failed = 0
   } else {
-    var { serverErrors, keep } = target.share.backend.settings.ejection
-    var { live, targets } = target.share
+    var { backend, live, targets } = shares[target.share]
+    var { serverErrors, keep } = backends[backend].settings.ejection
     target.failed++
     if (serverErrors && target.failed >= serverErrors && (live.length - 1) * 100 >= targets.length * keep) eject(target)
   }
@@ -17,14 +18,15 @@ export function answered(target, status) {
 
 // No answer came: it could not be reached, hung up or took too long.
 export function unreached(target) {
-  var { connectErrors } = target.share.backend.settings.ejection
+  var { connectErrors } = backends[shares[target.share].backend].settings.ejection
   target.unreached++
   if (connectErrors && target.unreached >= connectErrors) eject(target)
 }
 
 function eject(target) {
   if (target.until) return
-  var { backend, cluster } = target.share
+  var share = shares[target.share]
+  var backend = backends[share.backend]
   var { base, max } = backend.settings.ejection
   var now = Date.now()
   if (now - target.back > max * 1000) target.times = 0
@@ -32,8 +34,8 @@ function eject(target) {
   var seconds = Math.min(base * target.times, max)
   target.until = now + seconds * 1000
   backend.until = backend.until ? Math.min(backend.until, target.until) : target.until
-  console.log(`${backend.service}: ${target.address} in ${cluster} is out for ${seconds} s`)
-  target.share.ejected++
+  console.log(`${backend.service}: ${target.address} in ${share.cluster} is out for ${seconds} s`)
+  share.ejected++
   refresh(backend)
 }
 

@@ -3,28 +3,28 @@
 import settings from './settings.js'
 import admin from './admin.js'
 import { start } from './scrape.js'
-import connectionOf from './connection.js'
+import connectionOf, { ended } from './connection.js'
 import redirect from './redirect.js'
 import { certificateFor } from './certificates.js'
 
 var { tls, answerBuffer, headerSize, connections, idleTimeout } = settings
 
+// A pipeline must not be the value of anything that a module keeps: Pipy would never forget that module, and so each
+// reload would add a whole configuration to its memory. That is why plugins are functions which add their filters.
 var plugins = settings.plugins.map(name => pipy.import(`./plugins/${name}.js`).default)
 
 var $connection
-var $ctx
 var $name // that a TLS client asks for
 var $parts = 0 // that its hello came in
 
-var requests = pipeline($=>$
+var requests = $=>$
   .demuxHTTP({ bufferSize: answerBuffer, maxHeaderSize: headerSize }).to($=>$
-    .pipe(plugins, ({ head }) => ($ctx = { connection: $connection, head, time: Date.now() }))
+    .pipe(plugins.map(plugin => pipeline(plugin)), start => ({ connection: $connection, head: start.head, time: Date.now() }))
   )
   .pipe(() => $connection.broken ? 'broken' : 'whole', {
-    whole: $=>$.insert(() => $connection.ended()),
+    whole: $=>$.insert(() => ended($connection)),
     broken: $=>$.replaceData().replaceMessageEnd(() => new StreamEnd),
   })
-)
 
 var limits = { idleTimeout, maxPortConnections: connections || -1 }
 
@@ -32,7 +32,7 @@ var opened = (inbound, tls) => void ($connection = connectionOf(inbound, tls))
 
 pipy.listen(settings.listen, limits, tls.listen && tls.redirect
   ? $=>$.serveHTTP(redirect)
-  : $=>$.onStart(inbound => opened(inbound, false)).pipe(requests)
+  : $=>requests($.onStart(inbound => opened(inbound, false)))
 )
 
 if (tls.listen) {

@@ -2,9 +2,18 @@
 // cluster the targets take turns.
 
 import { comeBack } from './eject.js'
+import { backends, shares } from './numbered.js'
 
 // Gives undefined where there is no target.
 export default function (backend, ctx) {
+  if (!backend.plain) return carefully(backend, ctx)
+  var order = backend.order
+  var share = order[backend.turn = (backend.turn + 1) % order.length]
+  var live = share.live
+  return live[share.turn = (share.turn + 1) % live.length]
+}
+
+function carefully(backend, ctx) {
   if (backend.until && backend.until <= Date.now()) comeBack(backend)
   if (backend.stick) {
     var stuck = backend.stick.find(ctx)
@@ -13,15 +22,13 @@ export default function (backend, ctx) {
   var { up, order, most } = backend
   if (up.length === 0) return
   var share = order ? order[backend.turn = (backend.turn + 1) % order.length] : byWeight(backend)
-  var { live } = share
-  if (!most) return live[share.turn = (share.turn + 1) % live.length]
   return within(share) || elsewhere(up, share)
 }
 
 // Another one than the one that failed: in another cluster if possible, as clusters fail as a whole.
 export function other(failed) {
-  var { share } = failed
-  return elsewhere(share.backend.up, share) || within(share, failed)
+  var share = shares[failed.share]
+  return elsewhere(backends[share.backend].up, share) || within(share, failed)
 }
 
 function byWeight({ weights }) {
@@ -47,4 +54,4 @@ function elsewhere(up, share) {
   }
 }
 
-var hasRoom = ({ active, share }) => !share.backend.most || active < share.backend.most
+var hasRoom = ({ active, most }) => !most || active < most

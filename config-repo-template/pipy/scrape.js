@@ -7,7 +7,7 @@ import { stateOf } from './pages.js'
 var shares = backends.map(backend => backend.shares).flat()
 
 var ofShare = number => add => shares.forEach(
-  share => add([share.backend.service, share.cluster], number(share))
+  share => add([share.service, share.cluster], number(share))
 )
 
 function requests(add) {
@@ -16,7 +16,7 @@ function requests(add) {
   )
   each('', '', nowhere.answers)
   backends.forEach(({ service, answers }) => each(service, '', answers))
-  shares.forEach(({ backend, cluster, answers }) => each(backend.service, cluster, answers))
+  shares.forEach(({ service, cluster, answers }) => each(service, cluster, answers))
 }
 
 // All ports of a service have the same times.
@@ -92,8 +92,8 @@ function targets() {
   var name = 'proxy_targets'
   var labels = ['service', 'cluster', 'state']
   return head(name, 'gauge', 'Targets, as the thread sees them that answers.') + shares.map(
-    ({ backend, cluster, targets }) => ['ok', 'ejected'].map(state => line(
-      name, labels, [backend.service, cluster, state], targets.filter(target => stateOf(target) === state).length
+    ({ service, cluster, targets }) => ['ok', 'ejected'].map(state => line(
+      name, labels, [service, cluster, state], targets.filter(target => stateOf(target) === state).length
     )).join('')
   ).join('')
 }

@@ -1,5 +1,7 @@
 // Keeps a client on its target for as long as that takes part: by a cookie, or by the client's address.
 
+import { shares } from './numbered.js'
+
 export function stickiness(backend) {
   switch (backend.settings.sticky) {
     case 'cookie': return byCookie(backend)
@@ -27,7 +29,7 @@ function byCookie(backend) {
   return {
     find: ctx => {
       var target = targets[cookieOf(ctx.head.headers.cookie, name)]
-      if (target?.share?.live?.includes?.(target)) return (ctx.stuck = target)
+      if (target && shares[target.share].live.includes(target)) return (ctx.stuck = target)
     },
     // Sends the cookie along where the client has none, or one that is out of date.
     keep: (ctx, headers) => {
@@ -49,7 +51,7 @@ function bySource(backend) {
   var found
   var choose = client => highest(
     highest(backend.up, share => share.weight / -Math.log(chance(`${client} ${share.cluster}`)))?.live || [],
-    target => chance(`${client} ${target.share.cluster} ${target.name}`)
+    target => chance(`${client} ${shares[target.share].cluster} ${target.name}`)
   )
   return {
     find: ctx => found.get(ctx.client || ctx.connection.client),

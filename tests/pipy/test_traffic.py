@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -34,9 +35,9 @@ def cluster(number: int, nodes: int) -> ClusterConfig:
 class Rig:
     """What the tests run: the program, its targets, and load on it."""
 
-    def __init__(self, load: ModuleType, folder: Path) -> None:
+    def __init__(self, load: ModuleType, folder: Path, **settings: object) -> None:
         self.folder = folder
-        self.codebase = load.Codebase(folder / "pipy")
+        self.codebase = load.Codebase(folder / "pipy", **settings)
         self._load = load
 
     def targets(self, *addresses: str) -> Any:
@@ -182,10 +183,18 @@ def test_a_thousand_services_of_twenty_targets(load: ModuleType, rig: Rig, capsy
         assert set(targets.counts().values()) == {2}, "40 requests for 20 targets"
 
 
-def test_reloads_do_not_pile_up(rig: Rig) -> None:
-    """The configuration before is forgotten: memory does not grow with the number of reloads."""
-    if not Path("/proc/self/status").exists():
+def memory(process: Any) -> int:
+    """Give the KiB that a process has in memory."""
+    status = Path(f"/proc/{process.pid}/status")
+    if not status.exists():
         pytest.skip("this system does not tell a process's memory under /proc")
+    return int(status.read_text().partition("VmRSS:")[2].split()[0])
+
+
+@pytest.mark.parametrize("sticky", ["off", "cookie", "source"])
+def test_reloads_leave_nothing_behind(load: ModuleType, tmp_path: Path, sticky: str) -> None:
+    """The configuration before is forgotten: memory does not grow with the number of reloads."""
+    rig = Rig(load, tmp_path, service={"sticky": sticky})
     rig.codebase.add(*large(200, {}))
     extra = service("extra", c1=Part(100, {"http": 1}))
     with rig.proxy() as process:
@@ -198,8 +207,23 @@ def test_reloads_do_not_pile_up(rig: Rig) -> None:
                 rig.codebase.remove(extra.key)
                 process.send_signal(signal.SIGHUP)
                 rig.wait_for(services=200)
-            told = Path(f"/proc/{process.pid}/status").read_text()
-            return int(told.partition("VmRSS:")[2].split()[0])
+            return memory(process)
 
-        some = memory_after(10)
-        assert memory_after(20) < 1.3 * some
+        some = memory_after(5)
+        assert memory_after(10) < 1.2 * some
+
+
+@pytest.mark.parametrize("renew", [1, math.inf])
+def test_clients_leave_nothing_behind(rig: Rig, port: int, renew: float) -> None:
+    """Memory does not grow with the number of connections, or of requests."""
+    rig.codebase.add(cluster(1, 1), service("web", c1=Part(100, {"http": port})))
+    with rig.targets(f"127.1.1.1:{port}"), rig.proxy() as process:
+
+        def memory_after(number: int) -> int:
+            with rig.load("/web/x", renew=renew, number=number) as client:
+                client.wait()
+            assert client.failures == []
+            return memory(process)
+
+        some = memory_after(3000)
+        assert memory_after(6000) < 1.2 * some

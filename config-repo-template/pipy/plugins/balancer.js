@@ -1,9 +1,11 @@
-// Sends a request to a target of its backend, and once more to another where that is safe. 503 where there is no
-// target, 413 where the body is too large, 502 or 504 where the target fails.
+// Sends a request to a target of its backend, and once more to another where that is safe. 404 where no backend was
+// found, 503 where there is no target, 413 where the body is too large, 502 or 504 where the target fails.
 
 import answer from '../answer.js'
+import { breakOff } from '../connection.js'
 import pick, { other } from '../pick.js'
 import { answered, unreached } from '../eject.js'
+import { shares } from '../numbered.js'
 import { hostOf } from '../rewrite.js'
 
 var HELD = 65536 // the most bytes of a body that are held for a second try
@@ -21,32 +23,32 @@ var $again // whether there may be a second try
 var $size // of a body that does not say it
 var $large // whether that is too large
 
-function wayOf(event) {
-  if (!(event instanceof MessageStart)) return
-  var { backend } = $ctx
-  var { limits, retry } = backend.settings
-  var { method, headers } = $request = event.head
+// Every request comes along here, where each look at a property and each call counts.
+function wayOf(start) {
+  var backend = $ctx.backend
+  if (!backend) return 'lost'
+  $request = start.head
+  var headers = $request.headers
   var length = headers['content-length']
-  if (limits.body && length > limits.body) return 'large'
+  if (length && backend.limit && length > backend.limit) return 'large'
   $target = pick(backend, $ctx)
   if (!$target) return 'none'
-  taken()
+  taken(backend)
   if (backend.rewrite) $request.path = backend.rewrite($request.path)
   // an HTTP/2 request has a scheme, and may have a body without a length
-  if (headers['transfer-encoding'] || ($request.scheme && !length && !bodiless[method])) {
+  if (headers['transfer-encoding'] || ($request.scheme && !length && !bodiless[$request.method])) {
     $size = 0
     return 'counted'
   }
-  $again = retry && !headers.upgrade && !(length > HELD)
+  $again = backend.retry && !headers.upgrade && !(length && length > HELD)
   return $again ? 'twice' : 'once'
 }
 
-function taken() {
-  var { backend } = $ctx
-  $answer = $lost = $next = null
+function taken(backend) {
   $ctx.target = $target
-  $ctx.share = $target.share
+  $ctx.share = shares[$target.share]
   $target.active++
+  if (!backend.readdressed) return
   if (backend.host) $request.headers.host = hostOf(backend.host, $target)
   // where there is none Pipy makes one of the host, but out of order
   if (backend.mux.version === 2) $request.authority = $request.headers.host
@@ -54,15 +56,15 @@ function taken() {
 
 // An answer begins. Where a target fails Pipy makes one up; it ends right away.
 function came(start) {
-  var { head } = start
+  var head = start.head
   if ($ctx.backend.mux.version === 1 ? !head.headerNames : head.statusText) {
     $lost = head
     return []
   }
   $answer = head
-  var { status, headers } = head
-  if (status >= 500 || $target.unreached || $target.failed) answered($target, status)
-  $ctx.backend.stick?.keep?.($ctx, headers)
+  if (head.status >= 500 || $target.unreached || $target.failed) answered($target, head.status)
+  var stick = $ctx.backend.stick
+  if (stick && stick.keep) stick.keep($ctx, head.headers)
   return start
 }
 
@@ -71,7 +73,7 @@ function over(end) {
   if ($lost) return failed($lost.status, $lost.statusText === 'Connection Refused')
   if (end.tail || !$answer || $ctx.backend.mux.version === 2) return end
   var { headers } = $answer
-  return headers['content-length'] || headers['transfer-encoding'] ? $ctx.connection.breakOff(end) : end
+  return headers['content-length'] || headers['transfer-encoding'] ? breakOff($ctx.connection, end) : end
 }
 
 // An HTTP/2 stream just ends where the target fails, and any where the body turned out to be too large.
@@ -92,16 +94,17 @@ function failed(status, refused) {
 
 function repeated() {
   if (!$next) return false
-  $target.share.retried++
+  $ctx.share.retried++
   $again = false
   $ctx.retried = true
   $target.active--
   $target = $next
-  taken()
+  $answer = $lost = $next = null
+  taken($ctx.backend)
   return true
 }
 
-var send = pipeline($=>$
+var send = $=>$
   .muxHTTP(() => $target, () => $ctx.backend.mux).to($=>$
     .connect(() => $target.address, () => $ctx.backend.connect)
     .replaceStreamEnd(end => new StreamEnd(typeof end.error === 'string' ? end.error : 'ConnectionReset'))
@@ -109,30 +112,27 @@ var send = pipeline($=>$
   .replaceMessageStart(came)
   .replaceMessageEnd(over)
   .replaceStreamEnd(ended)
-)
 
 function counted(data) {
-  var { body } = $ctx.backend.settings.limits
+  var { limit } = $ctx.backend
   $size += data.size
-  if (!body || $size <= body) return data
+  if (!limit || $size <= limit) return data
   $large = true
   return new StreamEnd
 }
 
 var tooLarge = () => answer(413, { error: 'body too large' })
 
-export default pipeline($=>$
+export default $=>$
   .onStart(ctx => void ($ctx = ctx))
   .pipe(wayOf, {
     once: send,
     twice: $=>$.repeat(repeated).to(send),
-    counted: $=>$
-      .replaceData(counted)
-      .pipe(send),
+    counted: $=>send($.replaceData(counted)),
+    lost: $=>$.replaceData().replaceMessage(() => answer(404, { error: 'no route' })),
     none: $=>$.replaceData().replaceMessage(() => answer(503, { error: 'no target' })),
     large: $=>$.replaceData().replaceMessage(tooLarge),
   })
   .onEnd(() => {
     if ($target) $target.active--
   })
-)

@@ -5,12 +5,13 @@ import settings from '../settings.js'
 
 var $ctx
 
-function replaced({ head: { headers } }) {
-  var { client, tls, port } = $ctx.connection
-  headers['x-forwarded-for'] = client
-  headers['x-forwarded-proto'] = tls ? 'https' : 'http'
+function replaced(message) {
+  var headers = message.head.headers
+  var connection = $ctx.connection
+  headers['x-forwarded-for'] = connection.client
+  headers['x-forwarded-proto'] = connection.tls ? 'https' : 'http'
   headers['x-forwarded-host'] = headers.host || ''
-  headers['x-forwarded-port'] = port
+  headers['x-forwarded-port'] = connection.port
 }
 
 function added({ head: { headers } }) {
@@ -23,8 +24,7 @@ function added({ head: { headers } }) {
   if (chain) $ctx.client = chain.split(',').pop().trim()
 }
 
-export default pipeline($=>$
+export default $=>$
   .onStart(ctx => void ($ctx = ctx))
   .handleMessageStart(settings.trustForwarded ? added : replaced)
   .pipeNext()
-)

@@ -4,7 +4,6 @@ import settings from '../settings.js'
 import { nowhere } from '../fleet.js'
 import { bounds, turnTo } from '../metrics.js'
 
-var last = bounds.length
 var logger = loggerTo(settings.accessLog)
 
 var $ctx
@@ -19,15 +18,16 @@ function loggerTo(place) {
   }
 }
 
-function count({ head: { status } }) {
-  $status = status
-  var { answers } = $ctx.share || $ctx.backend || nowhere
-  if (status !== answers.code) turnTo(answers, status)
+function count(message) {
+  var backend = $ctx.backend
+  var answers = ($ctx.share || backend || nowhere).answers
+  $status = message.head.status
+  if ($status !== answers.code) turnTo(answers, $status)
   answers.last.count++
-  if ($ctx.backend) {
-    var { times } = $ctx.backend
+  if (backend) {
+    var times = backend.times
     var seconds = (Date.now() - $ctx.time) / 1000
-    for (var i = 0; i < last && seconds > bounds[i]; i++) {}
+    for (var i = 0; seconds > bounds[i]; i++) {} // ends behind the last
     times.counts[i]++
     times.sum += seconds
   }
@@ -53,7 +53,7 @@ function entry() {
 }
 
 export default logger ? (
-  pipeline($=>$
+  $=>$
     .onStart(ctx => {
       var { method, path, headers } = ctx.head
       $ctx = ctx
@@ -66,11 +66,9 @@ export default logger ? (
     .handleMessageStart(count)
     .handleData(data => $size += data.size)
     .onEnd(() => logger.log(entry()))
-  )
 ) : (
-  pipeline($=>$
+  $=>$
     .onStart(ctx => void ($ctx = ctx))
     .pipeNext()
     .handleMessageStart(count)
-  )
 )
