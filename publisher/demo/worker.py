@@ -107,13 +107,14 @@ class Worker:
             return
         self._etag = etag
         files = {}
-        for path in listed.decode().splitlines():
+        main, *others = listed.decode().splitlines()
+        for path in (main, *others):
             status, _, content = self._ask("GET", path)
             if status == 200:
                 files[path] = content
             elif status != 404:
                 return
-        if self.loads(files):
+        if main in files and self.loads(files):
             self.version = etag if self.running else ""
             self.running = files
 

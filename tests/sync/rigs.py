@@ -11,8 +11,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -232,13 +231,3 @@ class Pipy(Rig):
         for process in self._processes:
             process.kill()
             process.wait()
-
-
-@contextmanager
-def opened(kind: str, folder: Path, tls: bool = False) -> Iterator[StandIn | Pipy]:
-    """Open a rig."""
-    rig = (StandIn if kind == "stand-in" else Pipy)(folder, tls)
-    try:
-        yield rig
-    finally:
-        rig.close()

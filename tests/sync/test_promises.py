@@ -24,7 +24,7 @@ from publisher.demo.repo import Repo
 from publisher.demo.worker import Worker
 from publisher.edge.pipy import PipyRepo, Timing
 
-PACE = Pace(poll=0.01, quiet=0.6, roll_call=0.1, step_aside=0.01)
+PACE = Pace(poll=0.01, quiet=0.6, roll_call=0.1, leftover=0.01, step_aside=0.01)
 TIMING = Timing(read=2, tries=2, backoff=0.001)
 PROGRAMS = st.integers(0, 2)
 SOMEBODYS = {"main.js": b"// somebody's\n"}

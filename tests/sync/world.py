@@ -99,7 +99,7 @@ class World:
         self.proxy = proxy
         self.options = ["--converge-timeout", "0.2"]
         """Of each run."""
-        self.pace = Pace(poll=0.02, quiet=0.0, roll_call=0.0, step_aside=0.01)
+        self.pace = Pace(poll=0.02, quiet=0.0, roll_call=0.0, leftover=0.01, step_aside=0.01)
         """Of each run; nobody is waited for as long as there is no worker."""
         self.timing = Timing(read=5, tries=3, backoff=0.001)
         self.wait = wait
@@ -118,7 +118,9 @@ class World:
         """Start a worker and wait until its Repo lists it."""
         made = self.rig.worker(name)
         every = self.rig.report_seconds
-        self.pace = Pace(poll=every / 10, quiet=max(1.0, every * 2.2), roll_call=every * 1.2, step_aside=0.01)
+        self.pace = Pace(
+            poll=every / 10, quiet=max(1.0, every * 2.2), roll_call=every * 1.2, leftover=0.01, step_aside=0.01
+        )
         self.options = ["--converge-timeout", str(every * 1.6 if every > 1 else 1)]
         self.wait(lambda: name in self.rig.reports(), f"worker {name}")
         return made
