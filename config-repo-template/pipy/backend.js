@@ -18,14 +18,16 @@ export function backendOf(service, settings, times, parts) {
     connect: { connectTimeout: connect, idleTimeout: read },
     mux: settings.protocol === 'http2' ? { version: 2, maxIdle: keep, maxQueue: 100 } : { version: 1, maxIdle: keep },
     most: settings.limits.requests, // under way, per target
-    limit: settings.limits.body,
+    largest: settings.limits.body || Infinity,
+    http2: settings.protocol === 'http2',
     retry: settings.retry,
-    plain: false, // whether it is enough to follow the turns
+    plain: false, // whether a sequence may be enough, and there is none yet
+    sequence: null, // of targets: who is next needs no other thought
     until: 0, // when the next target comes back that was taken out
     answers: answers(), // without a target
     times,
   }
-  backend.readdressed = backend.host || backend.mux.version === 2
+  backend.changes = backend.rewrite || backend.host || backend.http2
   backends.push(backend)
   backend.shares = parts.map(part => shareOf(backend, part))
   backend.size = backend.shares.reduce((sum, share) => sum + share.targets.length, 0)
@@ -46,6 +48,8 @@ function shareOf({ number, service, most }, { cluster, weight, targets }) {
     name,
     address,
     share: shares.length,
+    cluster,
+    answers: share.answers,
     active: 0, // requests under way
     most,
     unreached: 0, // in a row
@@ -69,6 +73,7 @@ export function refresh(backend) {
   backend.weights = new algo.LoadBalancer(backend.up, { weight: share => share.weight })
   backend.order = orderOf(backend)
   backend.turn = anywhere()
+  backend.sequence = null
   backend.plain = backend.order && backend.up.length > 0 && !backend.until && !backend.stick && !backend.most
   backend.stick?.renew?.()
 }
@@ -80,4 +85,4 @@ function orderOf({ up, weights }) {
   return round <= 1000 ? weights.schedule(round) : null
 }
 
-var commonDivisor = (a, b) => b ? commonDivisor(b, a % b) : a
+export var commonDivisor = (a, b) => b ? commonDivisor(b, a % b) : a

@@ -1,10 +1,10 @@
 // A client's connection, and how to break it off within an answer. It holds no function that knows it: Pipy does not
 // forget what leads back to itself before it reloads.
 
-export default ({ remoteAddress, localPort }, tls) => ({
+export default ({ remoteAddress, localPort }, scheme) => ({
   client: remoteAddress,
   port: localPort.toString(),
-  tls,
+  scheme,
   broken: false,
   end: null,
 })

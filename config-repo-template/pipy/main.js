@@ -19,7 +19,7 @@ var $parts = 0 // that its hello came in
 
 var requests = $=>$
   .demuxHTTP({ bufferSize: answerBuffer, maxHeaderSize: headerSize }).to($=>$
-    .pipe(plugins.map(plugin => pipeline(plugin)), start => ({ connection: $connection, head: start.head, time: Date.now() }))
+    .pipe(plugins.map(plugin => pipeline(plugin)), ({ head }) => ({ connection: $connection, head, time: Date.now() }))
   )
   .pipe(() => $connection.broken ? 'broken' : 'whole', {
     whole: $=>$.insert(() => ended($connection)),
@@ -28,16 +28,16 @@ var requests = $=>$
 
 var limits = { idleTimeout, maxPortConnections: connections || -1 }
 
-var opened = (inbound, tls) => void ($connection = connectionOf(inbound, tls))
+var opened = (inbound, scheme) => void ($connection = connectionOf(inbound, scheme))
 
 pipy.listen(settings.listen, limits, tls.listen && tls.redirect
   ? $=>$.serveHTTP(redirect)
-  : $=>requests($.onStart(inbound => opened(inbound, false)))
+  : $=>requests($.onStart(inbound => opened(inbound, 'http')))
 )
 
 if (tls.listen) {
   pipy.listen(tls.listen, limits, $=>$
-    .onStart(inbound => opened(inbound, true))
+    .onStart(inbound => opened(inbound, 'https'))
     // Pipy asks for a certificate when a connection opens, and for another when it knows the name, but cannot replace
     // the first one: so the name has to be known before.
     .handleTLSClientHello(({ serverNames }) => $name = serverNames ? serverNames[0] : '')

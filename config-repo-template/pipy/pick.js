@@ -1,17 +1,28 @@
 // Picks a target in two steps: weights share the requests out among the clusters, whatever their sizes; within a
 // cluster the targets take turns.
 
+import { commonDivisor } from './backend.js'
 import { comeBack } from './eject.js'
 import { backends, shares } from './numbered.js'
 
+var LONGEST = 512
+
 // Gives undefined where there is no target.
 export default function (backend, ctx) {
-  if (!backend.plain) return carefully(backend, ctx)
-  var order = backend.order
-  var share = order[backend.turn = (backend.turn + 1) % order.length]
-  var live = share.live
-  return live[share.turn = (share.turn + 1) % live.length]
+  if (backend.plain) backend.sequence = sequenceOf(backend.order)
+  backend.plain = false
+  if (!backend.sequence) return carefully(backend, ctx)
+  return backend.sequence[backend.turn = backend.turn % backend.sequence.length]
 }
+
+// The targets in the sequence in which they are picked, where that is short: to follow it is cheaper.
+function sequenceOf(order) {
+  var rounds = order.reduce((found, { live }) => found / commonDivisor(found, live.length) * live.length, 1)
+  if (rounds * order.length > LONGEST) return null
+  return new Array(rounds).fill(order).flat().map(nextOf)
+}
+
+var nextOf = share => share.live[share.turn = (share.turn + 1) % share.live.length]
 
 function carefully(backend, ctx) {
   if (backend.until && backend.until <= Date.now()) comeBack(backend)

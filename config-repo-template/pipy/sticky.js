@@ -34,7 +34,7 @@ function byCookie(backend) {
     // Sends the cookie along where the client has none, or one that is out of date.
     keep: (ctx, headers) => {
       if (ctx.stuck === ctx.target) return
-      var cookie = `${name}=${ids.get(ctx.target)}; Path=/; HttpOnly; SameSite=Lax${ctx.connection.tls ? '; Secure' : ''}`
+      var cookie = `${name}=${ids.get(ctx.target)}; Path=/; HttpOnly; SameSite=Lax${ctx.connection.scheme === 'https' ? '; Secure' : ''}`
       headers['set-cookie'] = [cookie].concat(headers['set-cookie'] || [])
     },
   }

@@ -30,11 +30,13 @@ function wayOf(start) {
   $request = start.head
   var headers = $request.headers
   var length = headers['content-length']
-  if (length && backend.limit && length > backend.limit) return 'large'
-  $target = pick(backend, $ctx)
+  if (length && length > backend.largest) return 'large'
+  var sequence = backend.sequence
+  $target = sequence ? sequence[backend.turn = (backend.turn + 1) % sequence.length] : pick(backend, $ctx)
   if (!$target) return 'none'
-  taken(backend)
-  if (backend.rewrite) $request.path = backend.rewrite($request.path)
+  $ctx.target = $target
+  $target.active++
+  if (backend.changes) change(backend)
   // an HTTP/2 request has a scheme, and may have a body without a length
   if (headers['transfer-encoding'] || ($request.scheme && !length && !bodiless[$request.method])) {
     $size = 0
@@ -44,20 +46,21 @@ function wayOf(start) {
   return $again ? 'twice' : 'once'
 }
 
-function taken(backend) {
-  $ctx.target = $target
-  $ctx.share = shares[$target.share]
-  $target.active++
-  if (!backend.readdressed) return
-  if (backend.host) $request.headers.host = hostOf(backend.host, $target)
+function change(backend) {
+  if (backend.rewrite) $request.path = backend.rewrite($request.path)
+  address(backend)
+}
+
+function address({ host, http2 }) {
+  if (host) $request.headers.host = hostOf(host, $target)
   // where there is none Pipy makes one of the host, but out of order
-  if (backend.mux.version === 2) $request.authority = $request.headers.host
+  if (http2) $request.authority = $request.headers.host
 }
 
 // An answer begins. Where a target fails Pipy makes one up; it ends right away.
 function came(start) {
   var head = start.head
-  if ($ctx.backend.mux.version === 1 ? !head.headerNames : head.statusText) {
+  if ($ctx.backend.http2 ? head.statusText : !head.headerNames) {
     $lost = head
     return []
   }
@@ -70,8 +73,9 @@ function came(start) {
 
 // An answer that breaks off must not look whole: the client's connection breaks off too.
 function over(end) {
+  if (end.tail && !$lost) return end
   if ($lost) return failed($lost.status, $lost.statusText === 'Connection Refused')
-  if (end.tail || !$answer || $ctx.backend.mux.version === 2) return end
+  if (!$answer || $ctx.backend.http2) return end
   var { headers } = $answer
   return headers['content-length'] || headers['transfer-encoding'] ? breakOff($ctx.connection, end) : end
 }
@@ -94,13 +98,15 @@ function failed(status, refused) {
 
 function repeated() {
   if (!$next) return false
-  $ctx.share.retried++
+  shares[$target.share].retried++
   $again = false
   $ctx.retried = true
   $target.active--
   $target = $next
   $answer = $lost = $next = null
-  taken($ctx.backend)
+  $ctx.target = $target
+  $target.active++
+  address($ctx.backend)
   return true
 }
 
@@ -114,9 +120,8 @@ var send = $=>$
   .replaceStreamEnd(ended)
 
 function counted(data) {
-  var { limit } = $ctx.backend
   $size += data.size
-  if (!limit || $size <= limit) return data
+  if ($size <= $ctx.backend.largest) return data
   $large = true
   return new StreamEnd
 }

@@ -5,20 +5,21 @@ import settings from '../settings.js'
 
 var $ctx
 
-function replaced(message) {
-  var headers = message.head.headers
+function replaced(start) {
+  var headers = start.head.headers
   var connection = $ctx.connection
   headers['x-forwarded-for'] = connection.client
-  headers['x-forwarded-proto'] = connection.tls ? 'https' : 'http'
+  headers['x-forwarded-proto'] = connection.scheme
   headers['x-forwarded-host'] = headers.host || ''
   headers['x-forwarded-port'] = connection.port
 }
 
-function added({ head: { headers } }) {
-  var { client, tls, port } = $ctx.connection
+function added(start) {
+  var headers = start.head.headers
+  var { client, scheme, port } = $ctx.connection
   var chain = headers['x-forwarded-for']
   headers['x-forwarded-for'] = chain ? `${chain}, ${client}` : client
-  headers['x-forwarded-proto'] ||= tls ? 'https' : 'http'
+  headers['x-forwarded-proto'] ||= scheme
   headers['x-forwarded-host'] ||= headers.host || ''
   headers['x-forwarded-port'] ||= port
   if (chain) $ctx.client = chain.split(',').pop().trim()

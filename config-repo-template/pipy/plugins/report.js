@@ -18,10 +18,10 @@ function loggerTo(place) {
   }
 }
 
-function count(message) {
+function count(start) {
   var backend = $ctx.backend
-  var answers = ($ctx.share || backend || nowhere).answers
-  $status = message.head.status
+  var answers = ($ctx.target || backend || nowhere).answers
+  $status = start.head.status
   if ($status !== answers.code) turnTo(answers, $status)
   answers.last.count++
   if (backend) {
@@ -35,7 +35,7 @@ function count(message) {
 
 // No query, and no header but the host: those can hold secrets. No status where the client left before an answer.
 function entry() {
-  var { connection, method, host, path, time, backend, share, target, retried } = $ctx
+  var { connection, method, host, path, time, backend, target, retried } = $ctx
   return {
     time: new Date(time).toISOString(),
     client: $ctx.client || connection.client,
@@ -46,7 +46,7 @@ function entry() {
     bytes: $size,
     seconds: (Date.now() - time) / 1000,
     service: backend?.service,
-    cluster: share?.cluster,
+    cluster: target?.cluster,
     target: target?.address,
     retried,
   }
