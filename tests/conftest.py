@@ -116,6 +116,24 @@ def fleets() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def rigs() -> ModuleType:
+    """Load sync/rigs.py, which runs Repos and workers."""
+    return _load("sync/rigs")
+
+
+@pytest.fixture(scope="session")
+def proxies() -> ModuleType:
+    """Load sync/proxy.py, which stands between sync and a Repo."""
+    return _load("sync/proxy")
+
+
+@pytest.fixture(scope="session")
+def worlds() -> ModuleType:
+    """Load sync/world.py, which has a config repository and a Repo."""
+    return _load("sync/world")
+
+
+@pytest.fixture(scope="session")
 def load() -> ModuleType:
     """Load load.py, which loads a proxy with requests."""
     return _load("load")

@@ -9,8 +9,6 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 from publisher.demo.answers import HEALTH, connection_refused, method_not_allowed, not_found, unauthorized
 from publisher.demo.fleet import Fleet
@@ -19,6 +17,7 @@ from publisher.demo.messages import Intercept, Reply, Request
 from publisher.demo.plane import Plane
 from publisher.demo.rbac import Asked, Caller, asked_by
 from publisher.demo.routes import answer
+from publisher.demo.running import Running
 from publisher.demo.watch import events
 
 __all__ = ["Asked", "FleetServer", "Intercept", "Reply", "Request"]
@@ -27,7 +26,7 @@ _CONTEXT = "karmada-apiserver"
 _KARMADA = "karmada"
 
 
-class FleetServer:
+class FleetServer(Running):
     """The API servers of a fleet, each on a port of 127.0.0.1, for as long as the context lasts."""
 
     def __init__(self, fleet: Fleet, *, intercept: Intercept | None = None, bookmark_seconds: float = 60) -> None:
@@ -38,17 +37,6 @@ class FleetServer:
         """Who is taken to ask, by the name of the API server: `karmada`, or a member's."""
         self._bookmark_seconds = bookmark_seconds
         self._listeners: dict[str, Listener] = {}
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def start(self) -> None:
         """Listen for Karmada and for every member."""

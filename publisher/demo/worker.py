@@ -9,10 +9,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Self
 
 from publisher.demo.repo import Repo
+from publisher.demo.running import Running
 
 Loads = Callable[[Mapping[str, bytes]], bool]
 """Whether a program loads: the files by path, main.js among them."""
@@ -25,7 +24,7 @@ def loads(files: Mapping[str, bytes]) -> bool:
     return not _THROW.search(files.get("/main.js", b""))
 
 
-class Worker:
+class Worker(Running):
     """A worker of a codebase, for as long as the context lasts; the next one is a new instance.
 
     Like Pipy, it reports no version until it has loaded one that was published after it had started.
@@ -50,17 +49,6 @@ class Worker:
         self._ip = ""
         self._told = threading.Event()
         self._stopping = False
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def start(self) -> None:
         """Work, or go on after a stop as if there had been none."""

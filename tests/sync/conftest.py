@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,34 +11,6 @@ import pytest
 
 import publisher.commands.sync
 import publisher.edge.pipy
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"publisher_tests_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def rigs() -> ModuleType:
-    """Load rigs.py: tests are in no package."""
-    return _load("rigs")
-
-
-@pytest.fixture(scope="session")
-def proxies() -> ModuleType:
-    """Load proxy.py."""
-    return _load("proxy")
-
-
-@pytest.fixture(scope="session")
-def worlds() -> ModuleType:
-    """Load world.py."""
-    return _load("world")
 
 
 @pytest.fixture(params=["stand-in", "pipy"])
