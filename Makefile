@@ -13,12 +13,14 @@ demo: .venv/run ## Set up and run the main job on the embedded fleet
 test: .venv/dev ## Set up and run all tests
 	$(BIN)/pytest -n auto --dist worksteal
 
-lint: .venv/dev ## Style, types, import rules, workflows
+lint: .venv/dev ## Style, types, import rules, workflows, Containerfile
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/zizmor --offline --quiet .github config-repo-template/.github
+	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Containerfile; \
+	else echo "hadolint is not installed on this machine; CI runs it"; fi
 	@if command -v actionlint >/dev/null; then \
 		actionlint .github/workflows/*.yml config-repo-template/.github/workflows/*.yml; \
 	else echo "actionlint is not installed here; CI runs it"; fi

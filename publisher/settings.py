@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from publisher.core import guard, labels
@@ -38,6 +39,7 @@ from publisher.resources import schema
 FILE = "publisher.yaml"
 
 
+@lru_cache(maxsize=8)  # a run reads it twice, here and at the base: mostly the same
 def load(data: bytes, file: str = FILE) -> Policy:
     """Read publisher.yaml, or what is in its place.
 

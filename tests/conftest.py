@@ -7,6 +7,7 @@ import ipaddress
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -21,14 +22,20 @@ settings.load_profile("default")
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give the whole session a home of its own, that has to stay empty, and no GIT_, KUBE or proxy variable."""
+    """Give the whole session a home of its own, that has to stay empty, and no GIT_, KUBE or proxy variable.
+
+    Temporary files go there too, so that what a killed process leaves goes with the rest.
+    """
     world = tmp_path_factory.mktemp("world")
     home = world / "home"
     home.mkdir()
+    temporary = world / "tmp"
+    temporary.mkdir()
     git_config = world / "gitconfig"
     git_config.write_text(
         "[user]\n\tname = Tester\n\temail = tester@example.com\n"
-        "[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[core]\n\thooksPath = /dev/null\n[gc]\n\tauto = 0\n"
+        "[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[gc]\n\tauto = 0\n"
+        "[core]\n\thooksPath = /dev/null\n\tfsync = none\n"
     )
     before = dict(os.environ)
     for name in before:
@@ -36,12 +43,15 @@ def _own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             del os.environ[name]
     os.environ.update(
         HOME=str(home),
+        TMPDIR=str(temporary),
         XDG_CACHE_HOME=str(world / "cache"),
         GIT_CONFIG_GLOBAL=str(git_config),
         GIT_CONFIG_NOSYSTEM="1",
         KUBECONFIG=str(world / "no-kubeconfig"),
     )
+    before_tempdir, tempfile.tempdir = tempfile.tempdir, None
     yield home
+    tempfile.tempdir = before_tempdir
     os.environ.clear()
     os.environ.update(before)
     left = sorted(path.name for path in home.iterdir())
@@ -103,6 +113,24 @@ def runner() -> ModuleType:
 def fleets() -> ModuleType:
     """Load core/fleets.py, which makes fleets and publishes them."""
     return _load("core/fleets")
+
+
+@pytest.fixture(scope="session")
+def rigs() -> ModuleType:
+    """Load sync/rigs.py, which runs Repos and workers."""
+    return _load("sync/rigs")
+
+
+@pytest.fixture(scope="session")
+def proxies() -> ModuleType:
+    """Load sync/proxy.py, which stands between sync and a Repo."""
+    return _load("sync/proxy")
+
+
+@pytest.fixture(scope="session")
+def worlds() -> ModuleType:
+    """Load sync/world.py, which has a config repository and a Repo."""
+    return _load("sync/world")
 
 
 @pytest.fixture(scope="session")

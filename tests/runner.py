@@ -84,7 +84,9 @@ class Runner:
     def run(self, workflow: Path, job: str, ref: str = "main") -> Job:
         """Run a job of a workflow: on a branch, or on ``pull/N``."""
         wanted = load(workflow)["jobs"][job]
-        assert wanted.keys() <= {"runs-on", "timeout-minutes", "environment", "permissions", "steps"}
+        assert wanted.keys() <= {"if", "runs-on", "timeout-minutes", "environment", "permissions", "steps"}
+        if self._expression(wanted.get("if", "success()"), Job()) != "true":
+            return Job()
         self._fresh()
         return self._steps(wanted["steps"], ref)
 
@@ -151,11 +153,13 @@ class Runner:
     def _checkout(self, given: Mapping[str, Any], ref: str) -> None:
         """Do what actions/checkout does."""
         assert given["fetch-depth"] == 0
+        ref = given.get("ref", ref)
         there = f"refs/remotes/{ref}/merge" if ref.startswith("pull/") else f"refs/remotes/origin/{ref}"
         merge = [f"+refs/{ref}/merge:{there}"] if ref.startswith("pull/") else []
         self.git("init", "--quiet")
         self.git("remote", "add", "origin", self.remote)
-        self.git("fetch", "--quiet", "--no-tags", "origin", "+refs/heads/*:refs/remotes/origin/*", *merge)
+        everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+        self.git("fetch", "--quiet", "--no-tags", "origin", *everything, *merge)
         branch = [] if merge else ["-B", ref]
         self.git("checkout", "--quiet", "--force", *branch, there)
         if given.get("persist-credentials") is False:

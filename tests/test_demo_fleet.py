@@ -14,7 +14,7 @@ import pytest
 import urllib3
 
 from publisher.demo.fleet import Fleet
-from publisher.demo.server import FleetServer, Reply, Request
+from publisher.demo.server import Asked, FleetServer, Reply, Request
 
 CLUSTERS = "/apis/cluster.karmada.io/v1alpha1/clusters"
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
@@ -570,3 +570,59 @@ def test_equal_calls_give_equal_objects():
         return made.members["member1"].list("services") + made.karmada.list("clusters")
 
     assert services() == services()
+
+
+def review(api: Api, api_group: str, kind: str, **attributes: str):
+    spec = {"spec": {"resourceAttributes": attributes}} if attributes else {}
+    body = json.dumps({"apiVersion": f"{api_group}/v1", "kind": kind, **spec})
+    answer = api.open(f"/apis/{api_group}/v1/{kind.lower()}s", "POST", body=body)
+    found = answer.json()
+    assert (answer.status, found["kind"], found["apiVersion"]) == (201, kind, f"{api_group}/v1")
+    assert found.get("spec", {}) == spec.get("spec", {})
+    return found["status"]
+
+
+def test_who_asks(server, karmada):
+    """SelfSubjectReview says whom the API server takes a caller for."""
+    server.callers["karmada"].groups = ("system:serviceaccounts", "system:authenticated")
+    user = review(karmada, "authentication.k8s.io", "SelfSubjectReview")["userInfo"]
+    assert user == {"username": "publisher", "groups": ["system:serviceaccounts", "system:authenticated"]}
+
+
+@pytest.mark.parametrize(
+    ("denied", "asked", "allowed"),
+    [
+        (None, {"verb": "list", "resource": "nodes"}, True),
+        (("list", "", "nodes"), {"verb": "list", "resource": "nodes"}, False),
+        (("list", "", "nodes"), {"verb": "get", "resource": "nodes", "name": "n1"}, True),
+        (
+            ("get", "", "secrets", "a", "x"),
+            {"verb": "get", "resource": "secrets", "namespace": "a", "name": "x"},
+            False,
+        ),
+        (("get", "", "secrets", "a", "x"), {"verb": "get", "resource": "secrets", "namespace": "a", "name": "y"}, True),
+        (("get", "", "secrets", "a", "x"), {"verb": "get", "resource": "secrets", "namespace": "a"}, False),
+        (("get", "g", "r/sub"), {"verb": "get", "group": "g", "resource": "r", "subresource": "sub"}, False),
+        (("get", "g", "r/sub"), {"verb": "get", "group": "g", "resource": "r"}, True),
+    ],
+)
+def test_what_a_caller_may(server, karmada, denied, asked, allowed):
+    """SelfSubjectAccessReview: all that is not denied, and all of a kind only where none of it is denied."""
+    server.callers["karmada"].denied |= {Asked(*denied)} if denied else set()
+    assert review(karmada, "authorization.k8s.io", "SelfSubjectAccessReview", **asked)["allowed"] is allowed
+
+
+def test_what_is_denied_is_refused(server, karmada, member1):
+    """A denial counts for requests too, in words that Kubernetes has for it."""
+    server.callers["member1"].denied.add(Asked("list", "", "nodes"))
+    code, body = member1.status("/api/v1/nodes")
+    assert (code, body["reason"]) == (403, "Forbidden")
+    assert body["message"] == (
+        'nodes is forbidden: User "publisher" cannot list resource "nodes" in API group "" at the cluster scope'
+    )
+    assert member1.status("/api/v1/services")[0] == 200
+    server.callers["karmada"].denied.add(Asked("get", "cluster.karmada.io", "clusters/proxy", "", "member1"))
+    code, body = member1.status("/api/v1/services")
+    assert code == 403
+    assert 'clusters.cluster.karmada.io "member1" is forbidden' in body["message"]
+    assert karmada.through("member2").status("/api/v1/services")[0] == 200

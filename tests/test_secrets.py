@@ -69,10 +69,13 @@ def test_no_secret_in_any_output(access: str, tmp_path: Path, capfd: pytest.Capt
         assert main(["publish", *common]) == 0
         url = f"http://user:{PLANTED}@127.0.0.1:9/config.git"
         assert main(["plan", "--repo", url, "--kubeconfig", str(kubeconfig)]) == 1
+        assert main(["doctor", "--repo", url, "--kubeconfig", str(kubeconfig)]) == 1
+        assert main(["doctor", *common, "--pipy", url.replace("config.git", "repo/edge")]) == 1
         broken = json.loads(kubeconfig.read_text())
         broken["users"][0]["user"]["token"] = PLANTED
         kubeconfig.write_text(json.dumps(broken))
         assert main(["plan", *common]) == 1
+        assert main(["doctor", *common, "--format", "json"]) == 1
     written = b"".join(path.read_bytes() for path in (tmp_path / "snapshot").rglob("*") if path.is_file())
     batch = ["git", "cat-file", "--batch-all-objects", "--batch"]
     committed = subprocess.run(batch, cwd=repo, capture_output=True, check=True).stdout

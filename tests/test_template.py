@@ -120,7 +120,7 @@ def test_workflows_are_safe(workflows):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["check", "publish", "status"])
+@pytest.mark.parametrize("name", ["check", "publish", "status", "sync"])
 def test_workflows_say_whose_publisher_they_install(name):
     """The bare package name is never installed: in public indexes it is somebody else's."""
     text = (TEMPLATE / f".github/workflows/{name}.yml").read_text()

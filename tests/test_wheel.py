@@ -49,7 +49,13 @@ def test_the_wheel_is_what_runs(publisher: Path, tmp_path: Path) -> None:
 def test_init_and_validate_from_the_wheel(publisher: Path, tmp_path: Path) -> None:
     """Template and schemas are in it: what init lays down is valid."""
     laid = _run(str(publisher), "init", "config", cwd=tmp_path)
-    for path in ("publisher.yaml", "pipy/main.js", "schemas/service.schema.json", ".github/workflows/publish.yml"):
+    for path in (
+        "publisher.yaml",
+        "pipy/main.js",
+        "deploy/syncer/syncer.yaml",
+        "schemas/service.schema.json",
+        ".github/workflows/sync.yml",
+    ):
         assert f"+ {path}\n" in laid
         assert (tmp_path / "config" / path).is_file()
     _run(str(publisher), "validate", "config", cwd=tmp_path)

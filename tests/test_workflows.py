@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from ruamel.yaml import YAML
 
 from publisher.cli import main
 from publisher.demo.fleet import Fleet
+from publisher.demo.repo import Repo
 from publisher.demo.server import FleetServer
+from publisher.demo.worker import Worker
 
 TOP = Path(__file__).parent.parent
 ACTION = TOP / ".github/actions/publish"
@@ -455,3 +458,108 @@ def test_status_of_long_ago(world: World, monkeypatch: pytest.MonkeyPatch) -> No
     assert job.failed == ["Status"]
     (said,) = job.annotations
     assert said.startswith("::error::")
+
+
+# sync.yml
+
+REPO_IS_SET = "vars.PIPY_REPO != ''"
+SAY_IT_IS_NOT = "vars.PIPY_REPO == '' && github.event_name != 'workflow_run'"
+
+
+@pytest.fixture
+def pipy(world: World) -> Iterator[Repo]:
+    """Run a Repo that wants client certificates, with a worker, and tell the runner of both and of a certificate."""
+    ca = trustme.CA()
+    client = ca.issue_cert("syncer")
+    key = client.private_key_pem.bytes().decode()
+    chain = "".join(pem.bytes().decode() for pem in client.cert_chain_pems)
+    with Repo(ca) as repo, Worker(repo, "edge", "worker-0", report_seconds=0.2):
+        world.runner.table |= {
+            REPO_IS_SET: "true",
+            SAY_IT_IS_NOT: "false",
+            "vars.PIPY_REPO": f"{repo.url}/repo/edge",
+            "vars.PIPY_TLS_CA": ca.cert_pem.bytes().decode(),
+            "secrets.PIPY_TLS_CERT": chain,
+            "secrets.PIPY_TLS_KEY": key,
+            "inputs.ref": "",
+            "inputs.take-over": "",
+        }
+        world.runner.secrets += (key.splitlines()[1],)
+        yield repo
+
+
+def sync(world: World, **inputs: str) -> Any:
+    """Run the workflow sync, which gives workers little time here."""
+    world.runner.table |= {f"inputs.{name.replace('_', '-')}": value for name, value in inputs.items()}
+    workflow = world.runner.folder.with_name("sync.yml")
+    text = (world.workflows / "sync.yml").read_text()
+    assert text.count("--converge-timeout 120") == 1
+    workflow.write_text(text.replace("--converge-timeout 120", "--converge-timeout 3"))
+    return world.runner.run(workflow, "sync")
+
+
+def status(world: World, commit: str) -> tuple[str, str]:
+    """Give the state and the text of the status that a commit got last."""
+    last = world.github.statuses[commit][-1]
+    assert last["context"] == "publisher/sync"
+    return last["state"], last["description"]
+
+
+def test_sync(world: World, pipy: Repo) -> None:
+    """What is on main comes to the Repo and the worker, and the commit says so; once more there is nothing to do."""
+    pipy.answer("POST", "/api/v1/repo/edge", b"{}", "127.0.0.1")
+    pipy.answer("PATCH", "/api/v1/repo/edge", b'{"version": "theirs"}', "127.0.0.1")
+    tip = world.github.tip("main")
+    foreign = sync(world)
+    assert foreign.failed == ["sync"]
+    assert foreign.steps["sync"].code == 4, "somebody else's version stays, until it is said to take it over"
+    job = sync(world, take_over="true")
+    assert (job.failed, job.annotations) == ([], [])
+    assert status(world, tip) == ("success", f"1/1 workers on {tip[:7]}")
+    assert job.steps["sync"].outputs == {"commit": tip, "result": "published", "workers": "1/1"}
+    assert "worker-0" in job.summary
+    assert not (world.runner.temp / "pipy").exists()
+    again = sync(world, take_over="")
+    assert again.failed == []
+    assert again.steps["sync"].outputs["result"] == "unchanged"
+
+
+def test_sync_of_another_commit(world: World, pipy: Repo) -> None:
+    """By hand another branch can be brought there; an input is text and nothing else."""
+    other = world.push({"README.md": "# ours\n"}, "other")
+    assert sync(world, ref="origin/other").steps["sync"].outputs["commit"] == other
+    job = sync(world, ref='$(touch "$RUNNER_TEMP/owned")')
+    assert job.failed == ["sync"]
+    assert not (world.runner.temp / "owned").exists()
+
+
+def test_sync_of_a_program_that_throws(world: World, pipy: Repo) -> None:
+    """A worker that refuses the commit fails the job and the commit's status; what was there is back."""
+    assert sync(world).failed == []
+    world.pull()
+    bad = world.push({"pipy/main.js": "throw 1\n"})
+    job = sync(world)
+    assert job.failed == ["sync"]
+    assert job.steps["sync"].code == 1
+    assert job.annotations
+    assert status(world, bad)[0] == "failure"
+    assert list(job.steps)[-1] == "Remove the client certificate"
+
+
+def test_sync_without_a_certificate(world: World, pipy: Repo) -> None:
+    """Without the secrets the Repo lets nobody in, which is said."""
+    world.runner.table |= {"secrets.PIPY_TLS_CERT": "", "secrets.PIPY_TLS_KEY": ""}
+    job = sync(world)
+    assert job.failed == ["sync"]
+    assert job.steps["sync"].code == 1
+    assert job.annotations[0].startswith("::error::")
+
+
+def test_no_sync_without_a_repo(world: World) -> None:
+    """Until the variable PIPY_REPO is set, a notice is all that comes of it."""
+    workflow = world.workflows / "sync.yml"
+    world.runner.table |= {REPO_IS_SET: "false", SAY_IT_IS_NOT: "true"}
+    assert sync(world).steps == {}
+    job = world.runner.run(workflow, "no-repo")
+    assert job.failed == []
+    assert job.annotations == ["::notice::the variable PIPY_REPO is not set, so nothing is synced from here"]

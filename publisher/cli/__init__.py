@@ -26,10 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("publisher: interrupted", file=sys.stderr)
         return code
     except PublisherError as error:
-        for finding in error.findings:
-            print(actions.harmless(f"error: {finding}"), file=sys.stderr)
-        print(actions.harmless(f"publisher: {redact(str(error))}"), file=sys.stderr)
-        actions.fail(error)
+        complain(error)
         return error.exit_code
     except Exception:
         lines = traceback.format_exc().splitlines()
@@ -37,6 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("publisher: this is a bug; please report it with the lines above", file=sys.stderr)
         return EXIT_BUG
     return 0
+
+
+def complain(error: PublisherError) -> None:
+    """Say what has failed."""
+    for finding in error.findings:
+        print(actions.harmless(f"error: {finding}"), file=sys.stderr)
+    print(actions.harmless(f"publisher: {redact(str(error))}"), file=sys.stderr)
+    actions.fail(error)
 
 
 def redact_line(line: str) -> str:

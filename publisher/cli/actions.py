@@ -13,6 +13,7 @@ from publisher.core.redact import one_line, redact
 if TYPE_CHECKING:
     from publisher.core.model import Finding
     from publisher.core.plan import Plan
+    from publisher.core.rollout import Rollout
     from publisher.errors import PublisherError
 
 
@@ -35,6 +36,24 @@ def tell(plan: Plan, markdown: Callable[[], str], commit: str, request: str) -> 
         _annotate("error", line.removeprefix("! "))
     for held in plan.held:
         _annotate("warning", f"{held.name}: held, {report.whose(held.word)}; publisher resume publishes it again")
+
+
+def tell_sync(rollout: Rollout) -> None:
+    """Write summary and outputs of a sync, and mark what went wrong."""
+    from publisher.core import markdown
+    from publisher.core.rollout import Result, summary
+
+    bad = [item for item in rollout.synced if not item.result.good]
+    results = [item.result for item in bad or rollout.synced]
+    outputs = {
+        "commit": rollout.commit,
+        "result": Result.PUBLISHED if Result.PUBLISHED in results else results[0],
+        "workers": summary(rollout).partition(" workers")[0].replace("no", "0/0"),
+    }
+    _append("GITHUB_OUTPUT", lambda: "".join(f"{name}={value}\n" for name, value in outputs.items()))
+    _append("GITHUB_STEP_SUMMARY", lambda: markdown.synced(rollout))
+    for item in bad:
+        _annotate("error", item.message or f"{item.place}: {item.result}")
 
 
 def fail(error: PublisherError) -> None:

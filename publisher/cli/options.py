@@ -50,3 +50,16 @@ AllowOption = Annotated[
     typer.Option("--allow", metavar="GUARD=OBJECT", help="Let a guard pass just this; may be repeated."),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+PipyOption = Annotated[
+    list[str] | None,
+    typer.Option("--pipy", metavar="URL", help="A codebase: http(s)://HOST:6060/repo/CODEBASE; may be repeated."),
+]
+PipyCaOption = Annotated[
+    Path | None, typer.Option("--pipy-ca", metavar="FILE", help="Who may sign the certificate of a Pipy Repo.")
+]
+PipyCertOption = Annotated[
+    Path | None, typer.Option("--pipy-cert", metavar="FILE", help="Client certificate to show to it.")
+]
+PipyKeyOption = Annotated[
+    Path | None, typer.Option("--pipy-key", metavar="FILE", help="Its key (default: in the same file).")
+]

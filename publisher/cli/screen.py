@@ -17,7 +17,7 @@ from publisher.commands.ports import Progress as Report
 from publisher.core.model import Finding
 
 _STYLES = {"+": "green", "-": "red", "~": "yellow", "?": "cyan", "!": "bold red"}
-_WORDS = {"error:": "bold red", "warning:": "yellow"}
+_WORDS = {"error:": "bold red", "warning:": "yellow", "ok": "green", "warn": "yellow", "FAIL": "bold red"}
 
 
 def _console(stream: Any) -> Console:

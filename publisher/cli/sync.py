@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from publisher.cli import wiring
-from publisher.cli.options import EXIT_REFUSED, DryRunOption, TextOrJson, TextOrJsonOption
+from publisher.cli import actions, wiring
+from publisher.cli.options import (
+    EXIT_REFUSED,
+    DryRunOption,
+    PipyCaOption,
+    PipyCertOption,
+    PipyKeyOption,
+    PipyOption,
+    TextOrJson,
+    TextOrJsonOption,
+)
 
 if TYPE_CHECKING:
     from publisher.commands.ports import Place, Progress
     from publisher.core.rollout import Rollout, Synced
+    from publisher.errors import PublisherError
+
+MAX_INTERVAL = 7 * 24 * 3600
 
 
 def register(app: typer.Typer) -> None:
@@ -36,19 +48,10 @@ def sync(
         str,
         typer.Option("--ref", help="A branch, tag or commit (default: what is checked out, or the remote's HEAD)."),
     ] = "",
-    pipy: Annotated[
-        list[str] | None,
-        typer.Option("--pipy", metavar="URL", help="A codebase: http(s)://HOST:6060/repo/CODEBASE; may be repeated."),
-    ] = None,
-    pipy_ca: Annotated[
-        Path | None, typer.Option("--pipy-ca", metavar="FILE", help="Who may sign the certificate of a Pipy Repo.")
-    ] = None,
-    pipy_cert: Annotated[
-        Path | None, typer.Option("--pipy-cert", metavar="FILE", help="Client certificate to show to it.")
-    ] = None,
-    pipy_key: Annotated[
-        Path | None, typer.Option("--pipy-key", metavar="FILE", help="Its key (default: in the same file).")
-    ] = None,
+    pipy: PipyOption = None,
+    pipy_ca: PipyCaOption = None,
+    pipy_cert: PipyCertOption = None,
+    pipy_key: PipyKeyOption = None,
     wave: Annotated[
         str,
         typer.Option(
@@ -67,37 +70,115 @@ def sync(
         float,
         typer.Option("--converge-timeout", metavar="SECONDS", min=0, help="How long workers may take to run it."),
     ] = 60.0,
+    to_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--to-dir", metavar="DIR", help="Also, or only, write DIR/<version>/, and make DIR/current lead there."
+        ),
+    ] = None,
+    after: Annotated[
+        str,
+        typer.Option(
+            "--after", metavar="COMMAND", help="Run by sh -c once DIR/current has changed; it goes back if this fails."
+        ),
+    ] = "",
+    signed_by: Annotated[
+        Path | None,
+        typer.Option(
+            "--signed-by",
+            metavar="FILE",
+            help="Sync only commits that one of these keys has signed: SSH keys as git lists allowed signers, or "
+            "OpenPGP fingerprints, one a line.",
+        ),
+    ] = None,
+    commit_status: Annotated[
+        bool, typer.Option("--commit-status", help="Say on GitHub, as publisher/sync, how the commit fares.")
+    ] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Sync once; this is so without --interval and --webhook.")
+    ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            "--interval",
+            metavar="SECONDS",
+            min=1,
+            max=MAX_INTERVAL,
+            help="Run on, and sync this often.",
+        ),
+    ] = None,
+    webhook: Annotated[
+        str,
+        typer.Option(
+            "--webhook",
+            "--listen",
+            metavar="HOST:PORT",
+            help="Run on, and take push events of GitHub, Gitea or GitLab there, signed with PUBLISHER_WEBHOOK_SECRET; "
+            "also /metrics, /healthz and /readyz. Without --interval it syncs at the start and at each push, and a "
+            "minute after a run that failed.",
+        ),
+    ] = "",
     format: TextOrJsonOption = TextOrJson.TEXT,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Bring a commit to Pipy: upload what differs, publish, and wait until all workers run it.
+    """Bring a commit to Pipy, and wait until all workers run it.
+
+    Uploads only what differs. Once, or again and again with --interval or --webhook.
 
     Where a worker refuses it, what was there before is put back, and the commit is not tried again.
     """
-    from publisher.cli import screen
+    from publisher.cli import complain, screen
+    from publisher.cli.running import run_on
     from publisher.commands.sync import Options, Syncer
     from publisher.core.rollout import document
-    from publisher.edge.pipy import Access, PipyRepo
-    from publisher.errors import UsageError
+    from publisher.edge.folder import FolderPlace
+    from publisher.edge.pipy import SYSTEM, Access, PipyRepo
+    from publisher.errors import PublisherError, UsageError
 
-    if not pipy:
-        raise UsageError("name the codebase of a Pipy Repo: --pipy http(s)://HOST:6060/repo/CODEBASE")
+    running = bool(interval or webhook)
+    if not pipy and not to_dir:
+        raise UsageError(
+            "name the codebase of a Pipy Repo, or a folder: --pipy http(s)://HOST:6060/repo/CODEBASE, --to-dir DIR"
+        )
+    if after and not to_dir:
+        raise UsageError("--after is for what --to-dir has changed; name a folder")
+    if running and (once or dry_run):
+        raise UsageError(f"{'--once' if once else '--dry-run'} does not go with --interval and --webhook")
+    options = Options(bundle, take_over, dry_run, converge_timeout)
     access = Access(pipy_ca, pipy_cert, pipy_key)
-    places = [PipyRepo(url, access) for url in dict.fromkeys(pipy)]
-    with screen.progress() as bar:
+    if access != SYSTEM and not any(url.startswith("https:") for url in pipy or ()):
+        raise UsageError("--pipy-ca, --pipy-cert and --pipy-key go with https, and no --pipy has it")
+    repos = {place.name: place for place in (PipyRepo(url, access) for url in pipy or ())}
+    places: list[Place] = [*repos.values(), *([FolderPlace(to_dir, after, screen.say)] if to_dir else [])]
+    standing = wiring.standing(repo) if commit_status and not dry_run else None
+    origin = wiring.origin(repo, signed_by, standing.begun if standing else lambda commit: None)
 
-        def uploading(place: Place) -> Progress:
-            return bar(
-                f"uploading to {place.name}", lambda done, total: f"{place.name}: uploaded {done} of {total} files"
-            )
+    def tell(outcome: Rollout | PublisherError) -> None:
+        if isinstance(outcome, PublisherError):
+            complain(outcome)
+        elif format is TextOrJson.JSON:
+            told = {**document(outcome), "dryRun": dry_run}
+            screen.result(json.dumps(told, indent=None if running else 2, ensure_ascii=False) + "\n")
+        else:
+            _show(outcome, dry_run)
 
-        options = Options(bundle, take_over, dry_run, converge_timeout)
-        syncer = Syncer(lambda: wiring.origin(repo), places, options, wave, say=screen.say, progress=uploading)
-        rollout = syncer.run(ref)
-    if format is TextOrJson.JSON:
-        screen.result(json.dumps({**document(rollout), "dryRun": dry_run}, indent=2, ensure_ascii=False) + "\n")
-    else:
-        _show(rollout, dry_run)
+    def run() -> Rollout:
+        with screen.progress() as bar:
+
+            def uploading(place: Place) -> Progress:
+                return bar(
+                    f"uploading to {place.name}", lambda done, total: f"{place.name}: uploaded {done} of {total} files"
+                )
+
+            syncer = Syncer(origin, places, options, wave, say=screen.say, progress=uploading)
+            return standing.around(lambda: syncer.run(ref)) if standing else syncer.run(ref)
+
+    if running:
+        run_on(run, tell, ref, interval or 0, webhook, converge_timeout * len(places))
+    rollout = run()
+    tell(rollout)
+    if not dry_run:
+        actions.tell_sync(rollout)
     if code := exit_code(rollout):
         raise typer.Exit(code)
 

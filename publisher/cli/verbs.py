@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from publisher import __version__
-from publisher.cli import actions, past, sync, wiring
+from publisher.cli import actions, doctor, past, sync, wiring
 from publisher.cli.options import (
     EXIT_CHANGES,
     EXIT_REFUSED,
@@ -69,10 +69,8 @@ def init(
     """Lay down a config repository; overwrites nothing."""
     from publisher.cli import screen
     from publisher.edge import files
-    from publisher.resources import folder
 
-    laid = files.read_folder(folder("config-repo-template"))
-    laid |= {f"schemas/{name}": data for name, data in files.read_folder(folder("schemas")).items()}
+    laid = wiring.laid_down()
     files.write_new_tree(directory, laid)
     screen.lines(f"+ {path}" for path in sorted(laid))
     screen.say(f"next: edit {directory / 'publisher.yaml'}, commit, then publisher plan --repo {directory}")
@@ -159,6 +157,7 @@ def resume(
 
 past.register(app)
 sync.register(app)
+doctor.register(app)
 
 
 @app.command()

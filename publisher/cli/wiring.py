@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from publisher.commands.ports import Forge, History, Origin, Reader, Repository, Source
+    from publisher.commands.ports import History, Origin, Reader, Source
     from publisher.commands.publish import Publisher
+    from publisher.commands.standing import Standing
     from publisher.core.history import Commit, Word
     from publisher.core.model import Topology
     from publisher.core.policy import Policy
     from publisher.edge.files import Folder
-    from publisher.edge.git import Checkout
+    from publisher.edge.git import Checkout, Clone
+    from publisher.edge.github import GitHub
 
 
 settings_file = ContextVar("settings_file", default="publisher.yaml")
@@ -87,18 +89,37 @@ class WorkTree:
         return self.git.log(commit, paths, most, since, besides) if self.git else ()
 
 
-def repository(repo: str) -> Repository:
+def repository(repo: str) -> Checkout | Clone:
     """Open a config repository to publish to."""
     from publisher.edge.git import Checkout, Clone, is_url
 
     return Clone(repo, settings_file.get()) if is_url(repo) else Checkout(Path(repo), settings_file.get())
 
 
-def origin(repo: str) -> Origin:
-    """Open a config repository to take codebases from."""
-    from publisher.edge.git import Checkout, Clone, is_url
+def origin(
+    repo: str, signed_by: Path | None = None, begun: Callable[[str], None] = lambda commit: None
+) -> Callable[[], Origin]:
+    """Give what opens a config repository to take codebases from: all commits, or those that some keys have signed.
 
-    return Clone(repo, settings_file.get()) if is_url(repo) else Checkout(Path(repo), settings_file.get())
+    ``begun`` is called with the commit that is taken, before its signature is looked at.
+    """
+    from publisher.commands.vetted import Vetted
+    from publisher.edge.git import Checkout, Clone, is_url, read_signers
+
+    if signed_by:
+        read_signers(signed_by)  # a mistake in there is told at once; it may change while we run
+
+    def open_origin() -> Origin:
+        opened = Clone(repo, settings_file.get()) if is_url(repo) else Checkout(Path(repo), settings_file.get())
+
+        def vet(commit: str) -> None:
+            begun(commit)
+            if signed_by:
+                opened.check_signature(commit, read_signers(signed_by))
+
+        return Vetted(opened, vet)
+
+    return open_origin
 
 
 def publisher(repo: str, fleet: Source) -> Publisher:
@@ -112,17 +133,40 @@ def publisher(repo: str, fleet: Source) -> Publisher:
     return Publisher(repository(repo), fleet, forge(repo), time.time, retrying)
 
 
-def forge(repo: str) -> Callable[[], Forge]:
+def forge(repo: str) -> Callable[[], GitHub]:
     """Give what opens the host of a config repository, once, when something is asked of it."""
 
     @cache
-    def open_forge() -> Forge:
+    def open_forge() -> GitHub:
         from publisher.edge.git import Checkout, is_url
         from publisher.edge.github import from_environment
 
         return from_environment(repo if is_url(repo) else Checkout(Path(repo)).url(), os.environ)
 
     return open_forge
+
+
+def standing(repo: str) -> Standing:
+    """Give what tells GitHub how commits fare."""
+    from publisher.cli import screen
+    from publisher.commands.standing import Standing
+    from publisher.edge.git import Checkout, is_url
+    from publisher.edge.github import Timing, from_environment
+
+    timing = Timing(answer=10, attempts=2, patience=10)  # nobody is to wait for it
+    statuses = from_environment(repo if is_url(repo) else Checkout(Path(repo)).url(), os.environ, timing)
+    run = [os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
+    url = "{}/{}/actions/runs/{}".format(*run) if all(run) else ""
+    return Standing(statuses, url, lambda line: screen.say(f"warning: {line}", "yellow"))
+
+
+def laid_down() -> dict[str, bytes]:
+    """Give what a new config repository begins with, by path."""
+    from publisher.edge import files
+    from publisher.resources import folder
+
+    laid = files.read_folder(folder("config-repo-template"))
+    return laid | {f"schemas/{name}": data for name, data in files.read_folder(folder("schemas")).items()}
 
 
 def source(snapshot: Path | None, kubeconfig: Path | None, context: str) -> Source:

@@ -20,6 +20,7 @@ class Editions:
         self._origin = origin
         self._bundled = bundled
         self._lock = threading.Lock()
+        self._known: dict[str, tuple[dict[str, bytes], tuple[Finding, ...]]] = {}
 
     def checked(self, commit: str) -> Edition:
         """Give the edition of a commit; raises Refused, with all that is wrong, where it is not valid."""
@@ -46,7 +47,12 @@ class Editions:
             return version if version and self._origin.has(version.commit) else None
 
     def _read(self, commit: str) -> tuple[dict[str, bytes], tuple[Finding, ...]]:
-        """Give the codebase of a commit, and what is wrong with it."""
+        """Give the codebase of a commit, and what is wrong with it; each commit is read once."""
+        if commit not in self._known:
+            self._known[commit] = self._examine(commit)
+        return self._known[commit]
+
+    def _examine(self, commit: str) -> tuple[dict[str, bytes], tuple[Finding, ...]]:
         file = self._origin.settings_file
         found = self._origin.tree(commit, (file,)).get(file)
         if found is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from publisher.core.codebase import Difference, Edition, Holding
-from publisher.core.forge import PullRequest
+from publisher.core.forge import PullRequest, State
 from publisher.core.history import Commit, Draft, Word
 from publisher.core.model import Topology
 from publisher.core.policy import Policy
@@ -113,6 +113,16 @@ class Forge(Protocol):
         """
 
 
+class Statuses(Protocol):
+    """A host of Git repositories that shows how a commit fares."""
+
+    def set_status(self, commit: str, state: State, description: str, url: str = "") -> None:
+        """Say it, with a link to more; nothing where that is what was said last.
+
+        ``pending`` is only said of a commit of which nothing was said yet.
+        """
+
+
 class Origin(Protocol):
     """A config repository that codebases are taken from, as it is when it is opened; to be closed."""
 
@@ -158,6 +168,6 @@ class Place(Protocol):
     def publish(self, before: Holding, edition: Edition, change: Difference, told: Progress) -> None:
         """Bring in an edition, all of it at once or nothing; ``change`` is how it differs from what is there.
 
-        Raises Overtaken, with nothing published, where the place is not as in ``before``, or somebody else changes it
-        meanwhile.
+        Raises Overtaken where the place is not as in ``before``, or somebody else changes it meanwhile: what is there
+        then has to be looked at, and read.
         """

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from publisher.commands.editions import Editions
@@ -52,6 +52,8 @@ class Pace:
     """A worker reports every 5 seconds; one that has not for so long is silent."""
     roll_call: float = 6.0
     """By then every worker has reported to a Repo that has just been started."""
+    leftover: float = 1.0
+    """What is staged and changes within so long is no leftover: somebody is at it."""
     tries: int = 5
     """Where somebody else changes the place at the same time."""
     step_aside: float = 1.0
@@ -74,6 +76,12 @@ class Turn:
     """Set where the run is broken off."""
     say: Callable[[str], None]
     progress: Progress
+    before: Holding = field(default_factory=Holding)
+    """What was found there."""
+    old: Edition | None = None
+    """What can be put back."""
+    lively: bool = False
+    """Whether some worker had reported just before."""
 
     def take(self) -> Synced:
         """Bring the edition to the place; a failure is a result too."""
@@ -81,7 +89,7 @@ class Turn:
             return self._insist(self._once)
         except PublisherError as error:
             message = "; ".join([str(error), *getattr(error, "__notes__", ())])
-            return self._result(Result.FAILED, Holding(), message=message)
+            return replace(self._result(Result.FAILED, self.before, message=message), version="")
 
     def _insist(self, attempt: Callable[[bool], T]) -> T:
         """Try again where somebody else was at work; from the second time on, trust nothing that was not read."""
@@ -94,26 +102,32 @@ class Turn:
         return attempt(False)
 
     def _once(self, trusting: bool) -> Synced:
-        before = self.place.look()
+        self.before = before = self.place.look()
+        self.lively = self._lively(before)
         ours = self.editions.ours(before.version)
         if not (before.empty or ours or self.options.take_over):
             return self._result(Result.FOREIGN, before, message=_foreign(self.place.name, before.version))
         refused = refused_in(before.version)
-        if refused and refused.commit == self._wanted.commit:
+        if refused == self._wanted:
             workers = self._watch(before.version, before, fresh=False)
-            message = f"{self.place.name}: {short(str(refused))} was refused and put back; commit something better"
+            message = (
+                f"{self.place.name}: {short(self.edition.version)} was refused and put back; commit something better"
+            )
             return self._result(Result.REFUSED_BEFORE, before, workers=workers, message=message)
         before = self._discard(before)
         had = self._contents(before, ours if trusting else None)
         change = difference(had, self.edition.files)
         touched = {"uploaded": change.uploads, "deleted": change.deletions}
+        if self.options.dry_run:
+            unchanged = not change and before.version == self.edition.version
+            return self._result(Result.UNCHANGED if unchanged else Result.PUBLISHED, before, **touched)
         if not change and (before.version, before.main) == (self.edition.version, self.edition.main):
             return self._judge(Result.UNCHANGED, before, self._watch(before.version, before, fresh=False))
-        if self.options.dry_run:
-            return self._result(Result.PUBLISHED, before, **touched)
+        if before.version != self.edition.version:
+            self.old = self._restorable(before, had)
         self.place.publish(before, self.edition, change, self._told)
         workers = self._watch(self.edition.version, before, fresh=True)
-        return self._judge(Result.PUBLISHED, before, workers, had, **touched)
+        return self._judge(Result.PUBLISHED, before, workers, **touched)
 
     @property
     def _wanted(self) -> Version:
@@ -124,6 +138,10 @@ class Turn:
     def _discard(self, before: Holding) -> Holding:
         if not before.leftovers or self.options.dry_run:
             return before
+        self._wait(self.pace.leftover)
+        now = self.place.look()
+        if (now.version, now.leftovers) != (before.version, before.leftovers):
+            raise Overtaken(f"{self.place.name}: somebody else is uploading")
         self.say(f"{self.place.name}: dropping what was staged and not published: {listed(sorted(before.leftovers))}")
         self.place.discard(before.leftovers)
         return replace(before, leftovers=frozenset())
@@ -137,54 +155,54 @@ class Turn:
             return known
         return {**dict.fromkeys(before.files), **self.place.read(before.files)}
 
+    def _restorable(self, before: Holding, had: Mapping[str, bytes | None]) -> Edition | None:
+        files = {path: data for path, data in had.items() if data is not None}
+        if before.empty or files.keys() != had.keys():
+            return None
+        return Edition(put_back(before.version, self._wanted), files, before.main)
+
     def _judge(
-        self,
-        result: Result,
-        before: Holding,
-        workers: tuple[Worker, ...],
-        had: Mapping[str, bytes | None] | None = None,
-        **touched: tuple[str, ...],
+        self, result: Result, before: Holding, workers: tuple[Worker, ...], **touched: tuple[str, ...]
     ) -> Synced:
         """Say how it ended; where a worker refuses it, put back what was there before."""
         refusing = [worker for worker in workers if worker.state is WorkerState.REFUSING]
-        if not refusing:
+        lost = self.lively and result is Result.PUBLISHED and all(item.state is WorkerState.SILENT for item in workers)
+        if not refusing and not lost:
             return self._result(result, before, workers=workers, **touched)
-        names = listed([worker.name or worker.address for worker in refusing])
-        problem = f"{self.place.name}: {short(self.edition.version)} is refused by {names}"
+        names = listed([f"{worker.name or worker.uuid[:8]} ({worker.address})" for worker in refusing or workers])
+        problem = f"{self.place.name}: {short(self.edition.version)} " + (
+            f"is refused by {names}" if refusing else f"ends or hangs all workers: nothing is heard of them: {names}"
+        )
         self.say(problem)
-        old = self._previous(before, had, refusing)
+        old = self._previous(refusing)
         if old is None:
-            message = f"{problem}, and there is nothing to put back; see the log of that worker and correct the program"
+            message = f"{problem}, and there is nothing to put back; see the logs there and correct the program"
             return self._result(Result.DIVERGED, before, workers=workers, message=message, **touched)
         try:
             workers = self._insist(lambda trusting: self._restore(old, trusting))
         except PublisherError as error:
             message = f"{problem}, and could not be put back: {error}"
             return self._result(Result.DIVERGED, before, workers=workers, message=message, **touched)
-        message = f"{problem}, and what was there before is put back; see the log of that worker"
+        message = f"{problem}, and what was there before is put back; see the logs there"
         done = self._result(Result.PUT_BACK, before, workers=workers, message=message, **touched)
         return replace(done, version=old.version)
 
-    def _previous(
-        self, before: Holding, had: Mapping[str, bytes | None] | None, refusing: list[Worker]
-    ) -> Edition | None:
+    def _previous(self, refusing: list[Worker]) -> Edition | None:
         """Give what to put back; None where there is nothing, or nobody knows what it was."""
-        if had is not None:
-            files = {path: data for path, data in had.items() if data is not None}
-            if before.empty or files.keys() != had.keys():
-                return None
-            return Edition(put_back(before.version, self._wanted), files, before.main)
-        # An earlier run was broken off after it published: what the workers hold on to is what was there before.
+        if self.old:
+            return self.old
+        # Where an earlier run was broken off after it published, or the Repo had lost everything, what the workers hold
+        # on to is what was there before.
         for worker in refusing:
             version = self.editions.ours(worker.version)
             known = self.editions.contents(version) if version else None
             if known is not None:
-                return Edition(put_back(worker.version, self._wanted), known, before.main)
+                return Edition(put_back(worker.version, self._wanted), known)
         return None
 
     def _restore(self, old: Edition, trusting: bool) -> tuple[Worker, ...]:
         now = self._discard(self.place.look())
-        if now.version not in (self.edition.version, old.version):
+        if now.version not in (self.edition.version, old.version) and not now.empty:
             raise PublisherError(f"{self.place.name}: somebody else published {now.version} meanwhile")
         known = trusting and now.version == self.edition.version and now.files == self.edition.files.keys()
         change = difference(self.edition.files if known else self._contents(now, None), old.files)
@@ -196,6 +214,8 @@ class Turn:
         """Follow the workers until all run a version, are silent, or had time enough; gives what they make of it."""
         if before.instances is None:
             return ()
+        if fresh:
+            self.say(f"{self.place.name}: published {short(version)}; waiting for the workers")
         began = time.monotonic()
         watch = Watch(version, fresh, began, self.pace.quiet, self.pace.roll_call).begin(before.instances)
         while True:
@@ -217,6 +237,12 @@ class Turn:
                     raise failed
                 return watch.workers(clock)
             self._wait(self.pace.poll)
+
+    def _lively(self, found: Holding) -> bool:
+        # The Repo's clock against ours: where they disagree, a program that kills all workers is not told from one
+        # that had none, and nothing worse.
+        now = time.time()
+        return any(abs(now - item.timestamp / 1000) < self.pace.quiet for item in found.instances or ())
 
     def _result(self, result: Result, before: Holding, **more: Any) -> Synced:
         published = result in (Result.PUBLISHED, Result.DIVERGED) and not self.options.dry_run

@@ -49,18 +49,21 @@ def short(text: str) -> str:
 
 def parse(text: str) -> Version | None:
     """Read a version; gives None for what we do not write."""
-    own, _, revert = text.partition(_REVERT)
-    commit = own.removesuffix(_BUNDLED)
-    if not _COMMIT.fullmatch(commit):
+    own, mark, rest = text.partition(_REVERT)
+    version, refused = _plain(own), _plain(rest)
+    if version is None or (mark and refused is None):
         return None
-    refused = refused_in(text)
-    return Version(commit, own != commit, refused) if bool(refused) is bool(revert) else None
+    return Version(version.commit, version.bundled, refused)
 
 
 def refused_in(text: str) -> Version | None:
     """Give what was refused before the codebase got this version, whoever made what was put back."""
-    found = parse(text.partition(_REVERT)[2])
-    return None if found is None or found.refused else found
+    return _plain(text.partition(_REVERT)[2])
+
+
+def _plain(text: str) -> Version | None:
+    commit = text.removesuffix(_BUNDLED)
+    return Version(commit, commit != text) if _COMMIT.fullmatch(commit) else None
 
 
 def put_back(before: str, refused: Version) -> str:

@@ -1,8 +1,12 @@
-"""Pull requests, as a host of Git repositories tells of them."""
+"""Pull requests and states of commits, as a host of Git repositories has them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["pending", "success", "failure"]
+"""How a commit fares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +23,15 @@ class PullRequest:
     approved: bool
     """A newest review approves that commit, and none asks for changes; not looked at where it is closed."""
     merged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAccess:
+    """What a token may do in a repository."""
+
+    kind: str
+    """``App``, ``classic token`` or ``token``."""
+    lacking: tuple[str, ...]
+    """What it would need besides, in the host's own words."""
+    told: bool = True
+    """Whether the host tells; where it does not, nothing is known to be lacking."""

@@ -145,7 +145,9 @@ def _touched(case: Case) -> Iterator[Verdict]:
     ]
     if limit is not False and len(touched) > limit:
         message = f"{len(touched)} of {len(case.before.services)} services would change, the limit is {limit}"
-        yield _verdict("touched-services", str(len(touched)), message, touched)
+        parts = {name for key in touched for name in case.before.services[key].parts}
+        # services that are kept lose clusters that go, all the same
+        yield _verdict("touched-services", str(len(touched)), message, touched, parts - case.after.clusters.keys())
 
 
 def _routes(case: Case) -> Iterator[Verdict]:
@@ -198,7 +200,8 @@ def _service(case: Case, change: ServiceChange) -> Iterator[Verdict]:
     if limit is not False and loss.gone and _too_many(loss, limit):
         bound = f"never more than half of {FEW} or fewer" if loss.total <= FEW else f"the limit is {limit} %"
         message = f"{loss.gone} of {loss.total} targets would go, {percent(loss.traffic)} of its traffic; {bound}"
-        yield _keep(case, "removed-targets", key, message, loss.clusters)
+        few = loss.total <= FEW and loss.traffic * 100 <= limit
+        yield _keep(case, "removed-targets", key, message, loss.clusters, few)
     limit = case.limit("shifted-traffic", key)
     if limit is not False and was and now:
         moved = sum(abs(was.get(name, 0) - now.get(name, 0)) for name in was.keys() | now.keys()) / 2
@@ -218,10 +221,19 @@ def _shares(key: ServiceKey, case: Case) -> dict[str, float]:
     return {name: share / total for name, share in found.items()}
 
 
-def _keep(case: Case, guard: str, key: ServiceKey, message: str, causes: Collection[str]) -> Verdict:
-    """Keep a service, and of the clusters that cause it those whose own files change."""
-    before, after = case.before.clusters, case.after.clusters
-    changed = {name for name in causes if name in before and before[name] != after.get(name)}
+def _keep(case: Case, guard: str, key: ServiceKey, message: str, causes: Collection[str], few: bool = False) -> Verdict:
+    """Keep a service, and of the clusters that cause it or would have it measured anew those whose own files change.
+
+    Else the next run, with nothing new in the fleet, would let pass what this one refuses. ``few``: that it has
+    few targets is all that refuses it.
+    """
+    before, after = case.before, case.after
+    was = shares(key, before)
+    now = shares(key, Config(after.clusters, before.services))  # once the rest is published
+    names = {*causes, *(name for name in was.keys() ^ now.keys() if not case.excluded(name))}
+    if few:
+        names |= was.keys()
+    changed = {name for name in names if before.clusters.get(name) != after.clusters.get(name)}
     return _verdict(guard, key, message, {key}, changed, causes)
 
 

@@ -10,12 +10,13 @@ from publisher.core.diff import ServiceChange
 from publisher.core.model import ServiceKey
 from publisher.core.plan import Plan
 from publisher.core.redact import one_line
+from publisher.core.rollout import Rollout, summary
 
 _DRAWN = 8
 """Services in the picture; as many routes of each, and clusters."""
 _LINES = 12
 """Lines of a cell."""
-_CLUSTERS, _SERVICES, _LIST, _FILES = 8_000, 28_000, 2_000, 4_000
+_CLUSTERS, _SERVICES, _LIST, _FILES, _TABLE = 8_000, 28_000, 2_000, 4_000, 30_000
 """Characters of each part: GitHub takes 65,536 in all; the commit message and the plan's JSON have more."""
 
 
@@ -77,6 +78,23 @@ def _sections(plan: Plan, before: Config, after: Config) -> Iterator[str]:
         yield from ("", "</details>", "")
     yield f"Plan `{plan.digest}`, snapshot `{plan.snapshot}`"
     yield ""
+
+
+def synced(rollout: Rollout) -> str:
+    """Say what a sync did."""
+    places = (
+        (cell(item.place), item.result.value, str(len(item.uploaded)), str(len(item.deleted)), cell(item.message))
+        for item in rollout.synced
+    )
+    workers = (
+        (cell(item.place), cell(worker.name or worker.uuid), cell(worker.version), worker.state.value)
+        for item in rollout.synced
+        for worker in item.workers
+    )
+    lines = [f"### publisher sync: {summary(rollout)}", ""]
+    lines += _table(("place", "result", "uploaded", "deleted", "message"), places, _TABLE)
+    lines += _table(("place", "worker", "version", "state"), workers, _TABLE) if rollout.workers else ()
+    return "\n".join(lines) + "\n"
 
 
 def _table(headings: Sequence[str], rows: Iterable[Iterable[str]], most: int) -> Iterator[str]:

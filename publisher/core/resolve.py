@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from publisher.core import rules
@@ -98,7 +98,7 @@ def resolve(selection: Selection, current: Config, policy: Policy, back: Back = 
             clusters[name] = ClusterConfig(name, cluster.nodes, cluster.state, cluster.region)
         elif name in current.clusters:
             clusters[name] = current.clusters[name]
-    draft = _Draft(dict(_without_gone(current, selection)))
+    draft = _Draft(dict(_without_gone(current, {*selection.clusters, *back.clusters})))
     for selected in selection.services.values():
         if selected.key in back.services and selected.key in current.services:
             whole = current.services[selected.key]
@@ -125,10 +125,10 @@ def resolve(selection: Selection, current: Config, policy: Policy, back: Back = 
     return Desired(config, frozenset(kept), (*draft.findings, *wrong), draft.unpublished, back.edited)
 
 
-def _without_gone(current: Config, selection: Selection) -> Iterator[tuple[ServiceKey, ServiceConfig]]:
+def _without_gone(current: Config, here: Collection[str]) -> Iterator[tuple[ServiceKey, ServiceConfig]]:
     """Give what is published without clusters that are gone: their files go, whatever is wrong with a service."""
     for key, service in current.services.items():
-        parts = {name: part for name, part in service.parts.items() if name in selection.clusters}
+        parts = {name: part for name, part in service.parts.items() if name in here}
         if parts:
             yield key, service if len(parts) == len(service.parts) else replace(service, parts=parts)
 

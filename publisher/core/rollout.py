@@ -69,7 +69,7 @@ class Synced:
     before: str = ""
     """The version that was found; empty where there was none."""
     version: str = ""
-    """The version that it has now."""
+    """The version that it has now; empty where that is not known."""
     uploaded: tuple[str, ...] = ()
     """Paths below the codebase, such as ``config/clusters/member1.json``."""
     deleted: tuple[str, ...] = ()

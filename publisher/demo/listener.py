@@ -107,9 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: Listener
 
     def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = dict(self.headers.items())
-        request = Request.parse(self.server.plane.name, self.command, self.path, headers)
+        request = Request.parse(self.server.plane.name, self.command, self.path, headers, body)
         answer = self.server.answer(self.server, request)
         if isinstance(answer, Reply):
             self._send(answer)

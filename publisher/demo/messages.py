@@ -25,9 +25,10 @@ class Request:
     headers: Mapping[str, str]
     """Keys in lower case."""
     via_proxy: bool
+    body: bytes = b""
 
     @staticmethod
-    def parse(plane: str, method: str, target: str, headers: Mapping[str, str]) -> Request:
+    def parse(plane: str, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Request:
         """Read the first line and the headers of a request that came to `plane`."""
         url = urlsplit(target)
         path = unquote(url.path)
@@ -40,6 +41,7 @@ class Request:
             query=dict(parse_qsl(url.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in headers.items()},
             via_proxy=proxied is not None,
+            body=body,
         )
 
 

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
 
@@ -20,6 +19,7 @@ import trustme
 
 from publisher.demo.codebases import Codebase, Codebases
 from publisher.demo.listener import Port
+from publisher.demo.running import Running
 
 _API, _FILES, _WORKERS = "/api/v1/repo", "/api/v1/repo-files", "/repo"
 
@@ -39,7 +39,7 @@ class _Answer:
 _NOT_FOUND, _NOT_ALLOWED, _CREATED, _DELETED = _Answer(404), _Answer(405), _Answer(201), _Answer(204)
 
 
-class Repo:
+class Repo(Running):
     """A Repo on a port of 127.0.0.1, for as long as the context lasts."""
 
     def __init__(self, ca: trustme.CA | None = None) -> None:
@@ -49,17 +49,6 @@ class Repo:
         """What a worker connects with: the CA, and a certificate."""
         self._port = 0
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def start(self) -> None:
         """Listen, on the port from before if there is one; nothing is there any more."""

@@ -6,45 +6,37 @@ import base64
 import selectors
 import socket
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 from publisher.demo.answers import HEALTH, connection_refused, method_not_allowed, not_found, unauthorized
 from publisher.demo.fleet import Fleet
 from publisher.demo.listener import Listener
 from publisher.demo.messages import Intercept, Reply, Request
 from publisher.demo.plane import Plane
+from publisher.demo.rbac import Asked, Caller, asked_by
 from publisher.demo.routes import answer
+from publisher.demo.running import Running
 from publisher.demo.watch import events
 
-__all__ = ["FleetServer", "Intercept", "Reply", "Request"]
+__all__ = ["Asked", "FleetServer", "Intercept", "Reply", "Request"]
 
 _CONTEXT = "karmada-apiserver"
 _KARMADA = "karmada"
 
 
-class FleetServer:
+class FleetServer(Running):
     """The API servers of a fleet, each on a port of 127.0.0.1, for as long as the context lasts."""
 
     def __init__(self, fleet: Fleet, *, intercept: Intercept | None = None, bookmark_seconds: float = 60) -> None:
         """Prepare to serve a fleet; `intercept` may answer in the server's place and may be changed at any time."""
         self.fleet = fleet
         self.intercept = intercept
+        self.callers: defaultdict[str, Caller] = defaultdict(Caller)
+        """Who is taken to ask, by the name of the API server: `karmada`, or a member's."""
         self._bookmark_seconds = bookmark_seconds
         self._listeners: dict[str, Listener] = {}
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def start(self) -> None:
         """Listen for Karmada and for every member."""
@@ -132,16 +124,24 @@ class FleetServer:
             return reply
         if request.full_path not in HEALTH and request.headers.get("authorization") != f"Bearer {listener.plane.token}":
             return unauthorized()
-        if request.method != "GET":
-            return method_not_allowed()
         backend = listener
         if request.via_proxy:
+            proxy = Asked("get", "cluster.karmada.io", "clusters/proxy", name=request.plane)
+            if not self.callers[_KARMADA].may(proxy):
+                return self.callers[_KARMADA].forbid(proxy)
             member = self._listeners.get(request.plane)
             if not member or not self.fleet.karmada.get("clusters", "", request.plane):
                 return not_found(self.fleet.karmada.resources["clusters"], request.plane)
             if member.closed.is_set():
                 return connection_refused(member.port)
             backend = member
+        caller = self.callers[backend.plane.name]
+        if reply := caller.review(request):
+            return reply
+        if request.method != "GET":
+            return method_not_allowed()
+        if (asked := asked_by(request)) and not caller.may(asked):
+            return caller.forbid(asked)
         outcome = answer(backend.plane, request.path, request.query)
         if isinstance(outcome, Reply):
             return outcome

@@ -9,10 +9,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Self
 
 from publisher.demo.repo import Repo
+from publisher.demo.running import Running
 
 Loads = Callable[[Mapping[str, bytes]], bool]
 """Whether a program loads: the files by path, main.js among them."""
@@ -25,7 +24,7 @@ def loads(files: Mapping[str, bytes]) -> bool:
     return not _THROW.search(files.get("/main.js", b""))
 
 
-class Worker:
+class Worker(Running):
     """A worker of a codebase, for as long as the context lasts; the next one is a new instance.
 
     Like Pipy, it reports no version until it has loaded one that was published after it had started.
@@ -40,26 +39,16 @@ class Worker:
         self.loads = loads
         self.running: dict[str, bytes] = {}
         """The files of the program that it runs; none before it could load one."""
+        self.version = ""
+        """What it says it runs."""
         self._repo = repo
         self._path = f"/repo/{codebase}"
         self._report_seconds = report_seconds
         self._since = time.time()
-        self._version = ""
         self._etag: str | None = None
         self._ip = ""
         self._told = threading.Event()
         self._stopping = False
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def start(self) -> None:
         """Work, or go on after a stop as if there had been none."""
@@ -106,14 +95,15 @@ class Worker:
             return
         self._etag = etag
         files = {}
-        for path in listed.decode().splitlines():
+        main, *others = listed.decode().splitlines()
+        for path in (main, *others):
             status, _, content = self._ask("GET", path)
             if status == 200:
                 files[path] = content
             elif status != 404:
                 return
-        if self.loads(files):
-            self._version = etag if self.running else ""
+        if main in files and self.loads(files):
+            self.version = etag if self.running else ""
             self.running = files
 
     def _report(self) -> None:
@@ -123,7 +113,7 @@ class Worker:
             "uuid": self.uuid,
             "name": self.name,
             "ip": self._ip,
-            "version": self._version,
+            "version": self.version,
             "modules": {},
             "logs": ["pipy_log"],
         }

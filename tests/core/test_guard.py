@@ -456,6 +456,49 @@ def test_a_cluster_that_is_the_cause_is_kept(fleets: ModuleType, gone: bool) -> 
     assert refused(again) == refused(outcome)
 
 
+def slices(fleets: ModuleType, case: str) -> tuple[Any, dict[str, bytes]]:
+    """Make a fleet whose changes a guard refuses, though not once the rest of them is published; and what is."""
+    touched = case.startswith("touched")
+    fleet = two_services(fleets) if touched else fleet_of(fleets, 2, 2, 2, 0 if case == "first node" else 2)
+    if case == "few":
+        fleet = fleet_of(fleets, 1, 1, 1, weights={"a": 10, "b": 10, "d": 100})
+        fleet.clusters["d"] = fleet.clusters.pop("c")
+    if case == "drain":
+        fleet.clusters["d"].annotations = {"drain": "true"}
+    if touched:
+        fleet.settings["guards"] = {"touched-services": 1}
+        fleet.clusters["d"] = fleets.ClusterModel(services={FLASK: fleets.ServiceModel(31193)})
+    fleet.clusters["other"] = fleets.ClusterModel()
+    tree = fleets.publish(fleet)
+    fleet.clusters["other"].nodes["new"] = fleets.NodeModel("10.9.9.9")
+    if "no file" in case:
+        del tree[fleets.cluster_file("d")]
+    if touched:
+        del fleet.clusters["d"]
+        fleet.settings["services"][WEB]["weights"] = {"a": 70}
+        return fleet, tree
+    for name in ("a", "b") if case == "few" else ("a",):
+        del fleet.clusters[name].services[FLASK]
+    fleet.clusters["d"].nodes["newer"] = fleets.NodeModel("10.9.9.8")
+    fleet.clusters["d"].annotations = {}
+    return fleet, tree
+
+
+@pytest.mark.parametrize("case", ["few", "first node", "drain", "no file", "touched", "touched, no file"])
+def test_nothing_is_let_through_in_slices(fleets: ModuleType, case: str) -> None:
+    """What a run refuses the next one refuses too, though what is published in between would count for it."""
+    fleet, tree = slices(fleets, case)
+    outcome = build(fleets, fleet, tree)
+    assert len(refused(outcome)) == 1
+    assert [file.path for file in outcome.plan.files] == [fleets.cluster_file("other")]
+    after = fleets.applied(tree, outcome)
+    again = build(fleets, fleet, after)
+    assert again.plan.files == ()
+    assert refused(again) == refused(outcome)
+    allowed = build(fleets, fleet, after, *refused(outcome))
+    assert fleets.applied(after, allowed) == fleets.publish(fleet)
+
+
 @pytest.mark.parametrize("word", ["publish", "exclude", "exclude the only one"])
 def test_a_deliberate_word_is_not_guarded(fleets: ModuleType, word: str) -> None:
     """publish: false and clusters.exclude say just this."""

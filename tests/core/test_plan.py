@@ -298,5 +298,5 @@ def test_a_file_that_is_not_ours_changes_nothing_in_the_plan(fleets: ModuleType)
     assert [file.path for file in outcome.plan.files] == [fleets.cluster_file("member1")]
     assert outcome.plan.services == ()
     assert [item.rule for item in outcome.plan.errors] == ["not-ours"]
-    assert explain(outcome, "default/flask").targets == ()
+    assert not explain(outcome, "default/flask").targets
     assert explain(outcome, "default/flask").unpublished == "refused, see the findings"

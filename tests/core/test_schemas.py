@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from publisher.core import report, snapshot
+from publisher.core import report, rollout, snapshot
 from publisher.core.canonical import load_plain_yaml
 from publisher.core.check import check_file
 from publisher.core.plan import Plan
+from publisher.core.rollout import Result, Rollout, Synced, Worker, WorkerState
 from publisher.core.validate import Schema
 from publisher.resources import folder, schema
 
@@ -89,6 +90,12 @@ def valid(fleets: ModuleType, plan_of: Callable[[str], Plan]) -> dict[str, list[
     )
     finding = {"where": "x", "pointer": "/y", "rule": "z", "message": "m", "hint": "h", "severity": "warning"}
     found["snapshot"].append({"snapshot": 1, "clusters": {"a": "0123456789abcdef"}, "findings": [finding]})
+    check = {"name": "git", "state": "not-checked", "message": "not checked: it takes settings", "advice": ""}
+    found["doctor"].append({"healthy": False, "checks": [check, check | {"state": "fail", "advice": "mend it"}]})
+    worker = Worker("w1", "350339fb", "10.0.0.1", "0" * 40, WorkerState.RUNNING)
+    done = Synced("http://repo:6060/repo/edge", Result.PUT_BACK, "", "0" * 40, ("main.js",), ("a.js",), (worker,), "m")
+    told = json.dumps({**rollout.document(Rollout("main", "0" * 40, (done,))), "dryRun": False})
+    found["sync"].append(json.loads(told))
     proxy = folder("config-repo-template") / "pipy/config/proxy.json"
     found["proxy"].append(json.loads(proxy.read_bytes()))
     for name, documents in found.items():

@@ -22,7 +22,7 @@ import jwt
 from .branches import GraphQLError, Made, Refusal
 from .listener import Fault, Server
 from .openapi import Description
-from .pulls import Pulls
+from .statuses import Statuses
 
 __all__ = ["Description", "FakeGitHub", "Fault"]
 
@@ -38,7 +38,7 @@ class _Order:
     skip: int
 
 
-class FakeGitHub(Pulls):
+class FakeGitHub(Statuses):
     """The repository acme/config."""
 
     token = "ghp_0123456789abcdefgh"
@@ -53,6 +53,11 @@ class FakeGitHub(Pulls):
         """Id and public key of the App that is installed, if one is."""
         self.lifetime = 3600.0
         """Seconds that the next token of an App lasts."""
+        self.app_permissions = {"contents": "write", "pull_requests": "write", "metadata": "read"}
+        self.scopes: str | None = None
+        """Of a classic token; None for any other."""
+        self.facts: dict[str, Any] = {"permissions": {"pull": True, "push": True, "admin": False}}
+        """What the repository says of itself."""
         self.issued: dict[str, float] = {}
         """Tokens given out to the App, and when they end."""
         self._orders: list[_Order] = []
@@ -108,7 +113,7 @@ class FakeGitHub(Pulls):
 
     def saved(self) -> dict[str, Any]:
         """Take down all but the repository."""
-        names = ("pulls", "comments", "labels", "_heads", "_ids")
+        names = ("pulls", "comments", "labels", "statuses", "_heads", "_ids")
         return deepcopy({name: getattr(self, name) for name in names})
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -149,7 +154,7 @@ class FakeGitHub(Pulls):
     def _answer(
         self, verb: str, path: str, name: str, query: dict[str, str], headers: Any, document: Any
     ) -> tuple[int, Any, dict[str, str]]:
-        more: dict[str, str] = {}
+        more = {} if self.scopes is None else {"X-OAuth-Scopes": self.scopes}
         if name:
             self._check_headers(path, headers)
             try:
@@ -175,7 +180,8 @@ class FakeGitHub(Pulls):
                 *places, **(query or {}), **({"body": document} if document is not None else {})
             )
             if isinstance(answer, list) and "per_page" in query:
-                answer, more = self._page(answer, query, path)
+                answer, links = self._page(answer, query, path)
+                more |= links
         except Refusal as error:
             status, answer = error.status, error.body
         wrong += self.description.answer(verb, template, status, answer)
@@ -211,7 +217,7 @@ class FakeGitHub(Pulls):
     def _handlers(self) -> dict[tuple[str, str], Callable[..., Made]]:
         repo = "/repos/{owner}/{repo}"
         return {
-            ("GET", repo): lambda: (200, self._repo("full-repository", 1)),
+            ("GET", repo): lambda: (200, self._repo("full-repository", 1) | self.facts),
             ("GET", f"{repo}/pulls"): self._list_pulls,
             ("POST", f"{repo}/pulls"): self._open,
             ("GET", f"{repo}/pulls/{{pull_number}}"): lambda number: (200, self._pull(number)),
@@ -226,6 +232,8 @@ class FakeGitHub(Pulls):
             ("GET", f"{repo}/labels/{{name}}"): lambda name: (200, self._one(self.labels, name)),
             ("GET", f"{repo}/git/ref/{{ref}}"): self._ref,
             ("GET", f"{repo}/git/commits/{{commit_sha}}"): self._show,
+            ("GET", f"{repo}/commits/{{ref}}/statuses"): self._list_statuses,
+            ("POST", f"{repo}/statuses/{{sha}}"): self._set_status,
             ("GET", f"{repo}/installation"): self._installation,
             ("POST", "/app/installations/{installation_id}/access_tokens"): self._issue,
         }
@@ -233,7 +241,8 @@ class FakeGitHub(Pulls):
     # the App
 
     def _installation(self) -> Made:
-        return 200, self.description.sample("installation") | {"id": 33}
+        sample = self.description.sample("installation")
+        return 200, sample | {"id": 33, "permissions": self.app_permissions}
 
     def _issue(self, installation: str, body: Any) -> Made:
         if installation != "33":

@@ -56,6 +56,8 @@ class World:
         if name == "replace":
             replacing = self.draft(BRANCH, self.head)
             return lambda hub: hub.commit(replacing)
+        if name == "status":
+            return lambda hub: hub.set_status(self.base, "success", "2/2 workers")
         request = self.request()
         if name == "edit":
             self.fake.say(request.number, "<!-- publisher:plan -->\nold", self.fake.viewer)
@@ -76,7 +78,13 @@ class World:
         refs = fake.git("for-each-ref", "--format=%(refname)", "refs/heads")
         trees = {ref: fake.git("log", "--format=%T %B", ref) for ref in refs.split()}
         assert len(lines) == len(trees)
-        return {"pulls": pulls, "comments": comments, "labels": dict(fake.labels), "refs": trees}
+        return {
+            "pulls": pulls,
+            "comments": comments,
+            "labels": dict(fake.labels),
+            "refs": trees,
+            "statuses": fake.statuses,
+        }
 
     def did(self, verb: str, path: str) -> int:
         """Count requests."""

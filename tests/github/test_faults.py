@@ -38,6 +38,8 @@ STEPS = [
     ("replace", "GET", "repos/acme/config", "reads"),
     ("replace", "POST", "graphql updateRefs", "writes"),
     ("replace", "POST", "graphql createCommitOnBranch", "writes"),
+    ("status", "GET", "commits/[0-9a-f]+/statuses", "reads"),
+    ("status", "POST", "statuses/[0-9a-f]+", "writes"),
 ]
 """Each call, and a request that it makes."""
 WRITES = [step[:3] for step in STEPS if step[3] == "writes"]
@@ -48,7 +50,7 @@ HANDLED = {
     ("GET", "git/ref/heads/publisher/edge", "404"),  # then there is no such branch: PushRejected
 }
 """Refusals that are no failure, as a test of the flows shows."""
-UNREAD = {"PATCH", "DELETE"}
+UNREAD = {"PATCH", "DELETE", "config/labels", "statuses/[0-9a-f]+"}
 """What answers to these is not needed."""
 
 
@@ -132,7 +134,7 @@ def test_a_request_that_always_fails_is_one_line(
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("step", [step for step in STEPS if step[1] not in UNREAD and step[2] != "config/labels"])
+@pytest.mark.parametrize("step", [step for step in STEPS if not UNREAD & {*step}])
 def test_an_answer_of_another_shape_is_one_line(
     world: Any, forge: ModuleType, fails: Callable[..., str], step: tuple[str, str, str, str], name: str
 ) -> None:
@@ -189,6 +191,7 @@ def _left(world: Any) -> dict[str, object]:
         "main": fake.git("log", "--format=%s", "main").split("\n"),
         "branch": fake.git("log", "--format=%s", world.branch).split("\n"),
         "branches": fake.git("for-each-ref", "--format=%(refname:short)", "refs/heads").split(),
+        "statuses": [status["description"] for status in fake.statuses.get(world.base, ())],
     }
 
 
@@ -198,6 +201,7 @@ UNTOUCHED = {
     "main": ["set up"],
     "branch": ["update a", "set up"],
     "branches": ["main", "publisher/edge"],
+    "statuses": [],
 }
 LEFT = {
     "open": UNTOUCHED | {"pulls": [("New", "new", "open", ["publisher/edge"])]},
@@ -210,5 +214,6 @@ LEFT = {
     "edit": UNTOUCHED | {"comments": ["<!-- publisher:plan -->\nnew"]},
     "commit": UNTOUCHED | {"pulls": [], "main": ["update b", "set up"]},
     "replace": UNTOUCHED | {"pulls": [], "branch": ["update b", "set up"]},
+    "status": UNTOUCHED | {"pulls": [], "statuses": ["2/2 workers"]},
 }
 """By call, what there is afterwards."""

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publisher.demo.server import Reply
-from publisher.edge.karmada import Timing, connection, lists
-from publisher.edge.karmada.connection import _seconds
+from publisher.edge.karmada import Timing, connection, dates, lists
 from publisher.errors import ApiError
 
 CLUSTERS = "/apis/cluster.karmada.io/v1alpha1/clusters"
@@ -131,8 +130,8 @@ def test_pauses_double_where_nothing_usable_is_said(world, waits, header):
 @given(st.text(st.characters(max_codepoint=255)) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z]\w+ \d+ [\d:]+ [-+\w]+"))
 def test_any_retry_after(header):
     """A header that says nothing is not an error of its own."""
-    seconds = _seconds(header)
-    assert seconds is None or seconds >= 0
+    wait = dates.seconds(header)
+    assert wait is None or wait >= 0
 
 
 def test_no_request_after_close(world):

@@ -11,8 +11,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,6 @@ from publisher.demo.worker import Worker, loads
 
 DEADLINE = 30.0
 """Seconds after which what is waited for does not come any more."""
-PROGRAM = """\
-var served = pipy.load('config/served.json')
-pipy.listen(os.env.PORT, $=>$.serveHTTP(() => new Message(served)))
-"""
-"""A program that serves a file of its codebase."""
 
 
 def pipy() -> str:
@@ -63,6 +57,18 @@ class Rig:
         self.folder = folder
         self.ca = trustme.CA() if tls else None
         self.workers: list[Any] = []
+        if self.ca:
+            self.write(self.ca, "ca")
+            self.write(self.ca.issue_cert("127.0.0.1"), "admin-tls")
+            self.write(self.ca.issue_cert("client"), "tls")
+
+    def write(self, made: trustme.CA | trustme.LeafCert, name: str) -> None:
+        """Write a certificate, and the key of one that is no CA's."""
+        if isinstance(made, trustme.CA):
+            made.cert_pem.write_to_path(self.folder / f"{name}.pem")
+        else:
+            made.cert_chain_pems[0].write_to_path(self.folder / f"{name}.pem")
+            made.private_key_pem.write_to_path(self.folder / f"{name}.key")
 
     def ask(self, method: str, path: str, body: str | bytes | None = None) -> tuple[int, dict[str, str], bytes]:
         """Ask the Repo: status, headers in lower case, body."""
@@ -103,7 +109,9 @@ class Rig:
 
     def client_tls(self) -> ssl.SSLContext:
         """Give what a client connects with."""
-        raise NotImplementedError
+        context = ssl.create_default_context(cafile=self.folder / "ca.pem")
+        context.load_cert_chain(self.folder / "tls.pem", self.folder / "tls.key")
+        return context
 
 
 class StandIn(Rig):
@@ -116,9 +124,6 @@ class StandIn(Rig):
         self.repo = Repo(self.ca)
         self.repo.start()
         self.url = self.repo.url
-
-    def client_tls(self) -> ssl.SSLContext:
-        return self.repo.client_tls
 
     def restart(self) -> None:
         """Lose everything."""
@@ -171,12 +176,6 @@ class Pipy(Rig):
         self._processes: list[subprocess.Popen[bytes]] = []
         self._port = free_port()
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._port}"
-        if self.ca:
-            (folder / "ca.pem").write_bytes(self.ca.cert_pem.bytes())
-            for name, issued in (("admin-tls", "127.0.0.1"), ("tls", "worker")):
-                certificate = self.ca.issue_cert(issued)
-                (folder / f"{name}.pem").write_bytes(certificate.cert_chain_pems[0].bytes())
-                (folder / f"{name}.key").write_bytes(certificate.private_key_pem.bytes())
         self._start()
 
     def _start(self) -> None:
@@ -203,11 +202,6 @@ class Pipy(Rig):
             )
         self._processes.append(made)
         return made
-
-    def client_tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.folder / "ca.pem")
-        context.load_cert_chain(self.folder / "tls.pem", self.folder / "tls.key")
-        return context
 
     def restart(self) -> None:
         """Lose everything."""
@@ -237,13 +231,3 @@ class Pipy(Rig):
         for process in self._processes:
             process.kill()
             process.wait()
-
-
-@contextmanager
-def opened(kind: str, folder: Path, tls: bool = False) -> Iterator[StandIn | Pipy]:
-    """Open a rig."""
-    rig = (StandIn if kind == "stand-in" else Pipy)(folder, tls)
-    try:
-        yield rig
-    finally:
-        rig.close()

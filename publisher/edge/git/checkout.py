@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from publisher.core.history import Draft
 from publisher.edge.git import push, revert, store
-from publisher.edge.git.history import History
+from publisher.edge.git.rehearse import Rehearsing
 from publisher.edge.git.run import GitRunner, failure
 from publisher.errors import GitError, PushRejected, Refused, UsageError
 
 
-class Checkout(History):
+class Checkout(Rehearsing):
     """A config repository in a folder, with or without a remote."""
 
     def __init__(self, folder: Path, settings: str = "publisher.yaml") -> None:
@@ -104,7 +104,9 @@ class Checkout(History):
         here = self.settings()
         head = self.head()
         committed = self.tree(head, (self.settings_file,)).get(self.settings_file)
-        newest = self.tree(commit, (self.settings_file,)).get(self.settings_file)
+        newest = committed
+        if commit != head:
+            newest = self.tree(commit, (self.settings_file,)).get(self.settings_file)
         # git knows best what an edit is: line ends here may be others than in the repository
         if committed and newest and not self._git.attempt("diff", "--quiet", "HEAD", "--", self.settings_file)[0]:
             return newest
@@ -187,6 +189,13 @@ class Checkout(History):
 
     def _source(self) -> str:
         return self._remote(self._current())
+
+    def _destination(self) -> str:
+        return self._remote(self._target)
+
+    def _check_moves(self, refs: Collection[str]) -> None:
+        if f"refs/heads/{self._target}" in refs and self._current() != self._target:
+            raise self._elsewhere()
 
     def _current(self) -> str:
         """Give the branch that is checked out; empty where there is none."""

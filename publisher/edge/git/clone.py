@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeVar
 from publisher.core.history import Draft
 from publisher.core.redact import redact
 from publisher.edge.git import push, revert, store
-from publisher.edge.git.history import History
+from publisher.edge.git.rehearse import Rehearsing
 from publisher.edge.git.run import GitRunner
 from publisher.errors import GitError, PushRejected, UsageError
 
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "publisher"
 
 
-class Clone(History):
+class Clone(Rehearsing):
     """A config repository behind a URL. One process at a time works on its clone; others wait."""
 
     def __init__(self, url: str, settings: str = "publisher.yaml") -> None:
@@ -90,14 +90,8 @@ class Clone(History):
         """Give the commit that a branch, tag or commit is on the remote; raises UsageError where there is none."""
         if not ref:
             return self.head()
-        found = store.latest(self._git, ref)
-        # no tag is fetched unless it is asked for; one that is here from before may have moved
-        tag = ref.removeprefix("refs/tags/")
-        if not store.resolve(self._git, f"refs/heads/{ref}") and store.fetch(
-            self._git, self._url, f"+refs/tags/{tag}:refs/tags/{tag}"
-        ):
-            found = store.latest(self._git, ref)
-        if not found and store.has(self._git, self._url, ref):
+        found = store.latest(self._git, ref, lambda tag: store.fetch(self._git, self._url, tag))
+        if not found and self.has(ref):
             found = ref
         if not found:
             raise UsageError(f"{self.name}: --ref {ref}: no such branch, tag or commit")

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from publisher.core.history import ALLOW_TRAILER, Commit, Word, trailers
 from publisher.edge.git import store
 from publisher.edge.git.run import GitRunner, failure
+from publisher.edge.git.signatures import Signers, check_signature
 from publisher.edge.git.words import find_words, is_own, read_changes, read_commits
 from publisher.errors import GitError, PublisherError
 
@@ -69,6 +70,10 @@ class History:
     def find(self, name: str) -> str:
         """Give the commit that a name stands for; raises UsageError where there is none."""
         return store.find(self._git, name)
+
+    def check_signature(self, commit: str, signers: Signers) -> None:
+        """Raise Refused, saying why, unless one of the keys has signed the commit."""
+        check_signature(self._git, commit, signers)
 
     def log(
         self, commit: str, paths: Collection[str] = (), most: int = 0, since: str = "", besides: str = ""

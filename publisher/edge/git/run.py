@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import cast
 
@@ -73,9 +73,10 @@ class GitRunner:
         given = {**_FIXED, **(extra or {})}
         misleading = [f"-u{name}" for name in os.environ.keys() - given.keys() if _MISLEADING.match(name)]
         without = ["env", *misleading] if misleading else []
-        with tempfile.TemporaryFile() as feed:
-            feed.write(stdin or b"")
-            feed.seek(0)
+        with nullcontext() if stdin is None else tempfile.TemporaryFile() as feed:
+            if feed and stdin:
+                feed.write(stdin)
+                feed.seek(0)
             try:
                 started = Git().execute(
                     [*without, "git", *self._options, *arguments],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from publisher.core.history import Draft
@@ -81,13 +81,20 @@ def commit(git: GitRunner, draft: Draft) -> str:
         git.run("read-tree", draft.base or "--empty", extra=index)
         git.run("update-index", "-z", "--index-info", stdin=records.encode(errors="surrogateescape"), extra=index)
         tree = git.run("write-tree", extra=index).decode().strip()
-    parent = ("-p", draft.base) if draft.base else ()
-    sign = _signing(git)
+    return commit_tree(git, tree, draft.base, draft.message, draft.author)
+
+
+def commit_tree(
+    git: GitRunner, tree: str, base: str, message: str, author: str, extra: Mapping[str, str] | None = None
+) -> str:
+    """Make a commit of a tree, signed where git is told to; with an empty base the first one."""
+    parent = ("-p", base) if base else ()
+    sign = ("-S",) if signing(git) else ()  # it does not look at commit.gpgSign by itself
     arguments = ("commit-tree", *sign, tree, *parent, "-F", "-")
-    status, out, err = git.attempt(*arguments, stdin=draft.message.encode(), extra=identity(draft.author))
+    status, out, err = git.attempt(*arguments, stdin=message.encode(), extra={**identity(author), **(extra or {})})
     if not status:
         return out.decode().strip()
-    if not draft.author and any(git.attempt("var", f"GIT_{role}_IDENT")[0] for role in _ROLES):
+    if not author and any(git.attempt("var", f"GIT_{role}_IDENT")[0] for role in _ROLES):
         raise UsageError("git does not know who you are; git config user.name NAME, and git config user.email MAIL")
     hint = "; commit.gpgSign is set: see to user.signingKey and gpg.format, or unset it" if sign else ""
     raise GitError(failure("commit-tree", err) + hint)
@@ -100,12 +107,12 @@ def identity(author: str) -> dict[str, str]:
     return {f"GIT_{role}_{what}": value for role in _ROLES for what, value in facts.items()}
 
 
-def _signing(git: GitRunner) -> tuple[str, ...]:
-    """Give the option that commit-tree needs, which does not look at commit.gpgSign by itself."""
+def signing(git: GitRunner) -> bool:
+    """Tell whether git is told to sign commits."""
     status, out, err = git.attempt("config", "--type=bool", "--get", "commit.gpgSign")
     if status > 1:  # 1: not set
         raise GitError(failure("config", err))
-    return ("-S",) if out == b"true\n" else ()
+    return out == b"true\n"
 
 
 def _store_blobs(git: GitRunner, scratch: Path, files: Mapping[str, bytes]) -> dict[str, str]:
@@ -121,17 +128,25 @@ def _store_blobs(git: GitRunner, scratch: Path, files: Mapping[str, bytes]) -> d
     return dict(zip(files, out.decode().split(), strict=True))
 
 
+_ID = re.compile(r"[0-9a-f]{4,64}")
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NAME = re.compile(r"(?!-)(?!.*\.\.)[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 _NOT_THERE = re.compile(r"not our ref|couldn't find remote ref|unadvertised object|no such remote ref|bad object")
 
 
-def latest(git: GitRunner, name: str) -> str:
-    """Give the commit of a branch, else of a tag, else of a commit id; empty where there is none."""
+def latest(git: GitRunner, name: str, fetch_tag: Callable[[str], bool] = lambda refspec: True) -> str:
+    """Give the commit of a branch, else of a tag, else of a commit id; empty where there is none.
+
+    ``fetch_tag`` gets a tag before it is looked up, and tells whether there is one.
+    """
     if not _NAME.fullmatch(name):
         raise UsageError(f"--ref {name}: not the name of a branch, tag or commit")
-    names = (f"refs/heads/{name}", f"refs/tags/{name}", name)
-    return next(filter(None, (resolve(git, one) for one in names)), "")
+    if found := resolve(git, f"refs/heads/{name.removeprefix('refs/heads/')}"):
+        return found
+    tag = f"refs/tags/{name.removeprefix('refs/tags/')}"
+    if fetch_tag(f"+{tag}:{tag}") and (found := resolve(git, tag)):
+        return found
+    return resolve(git, name) if _ID.fullmatch(name) else ""
 
 
 def has(git: GitRunner, remote: str, commit: str) -> bool:

@@ -54,10 +54,19 @@ class Api:
         self._timing = timing
         self._patience = timing.patience
         self._ready: Requester | None = None
+        self._installation: dict[str, Any] | None = None
 
     def get(self, path: str, **query: object) -> Any:
         """Read something of the repository."""
         return self._steadily(lambda: self._ask("GET", self._path(path), query)[0])
+
+    def described(self) -> tuple[Any, Mapping[str, str]]:
+        """Read the repository itself; with the headers of the answer, by their names in small letters."""
+        return self._steadily(lambda: self._ask("GET", self._path("")))
+
+    def installation(self) -> dict[str, Any] | None:
+        """Give how the App is installed for the repository, once anything was asked; None where it is no App."""
+        return self._installation
 
     def pages(self, path: str, **query: object) -> Iterator[dict[str, Any]]:
         """Read a list of the repository, page by page."""
@@ -160,7 +169,8 @@ class Api:
             requester = self._made(self._auth)
             if isinstance(self._auth, AppAuth):
                 _, _, text = requester.requestJson("GET", self._path("/installation"), headers={"Accept": _ACCEPT})
-                requester = self._made(self._auth.get_installation_auth(at(json.loads(text), int, "id")))
+                self._installation = at(json.loads(text), dict)
+                requester = self._made(self._auth.get_installation_auth(at(self._installation, int, "id")))
             self._ready = requester
         return self._ready
 

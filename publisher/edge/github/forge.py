@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from publisher.core.forge import PullRequest
+from publisher.core.forge import PullRequest, State, TokenAccess
 from publisher.core.history import Draft
-from publisher.edge.github import commits
+from publisher.edge.github import commits, statuses
+from publisher.edge.github.access import token_access
 from publisher.edge.github.api import Api, at
 from publisher.edge.github.text import fit
 from publisher.errors import ApiError
@@ -30,6 +31,10 @@ class GitHub:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._viewer = 0
+
+    def access(self, needed: Collection[str]) -> TokenAccess:
+        """Compare what the token may do with what is needed: ``contents`` and ``pull_requests``, to write."""
+        return token_access(self._api, needed)
 
     def find(self, branch: str, base: str) -> PullRequest | None:
         """Give the open pull request from a branch of the repository itself; one of a fork is none of ours."""
@@ -92,6 +97,10 @@ class GitHub:
                 self._api.write("PATCH", f"/issues/comments/{at(marked[-1], int, 'id')}", {"body": text})
 
         self._api.settled(work)
+
+    def set_status(self, commit: str, state: State, description: str, url: str = "") -> None:
+        """Say how a commit fares as ``publisher/sync``; nothing where that is what was said last."""
+        statuses.put(self._api, commit, state, description, url)
 
     def commit(self, draft: Draft) -> str:
         """Make a commit in the name of the token, signed by GitHub; ``draft.author`` does not count.

@@ -194,6 +194,8 @@ def _field(error: object) -> str:
 
 def permission(path: str) -> str:
     """Name the permission that a request needs."""
+    if "/statuses" in path:
+        return "statuses: write"
     return "contents: write" if "/git/" in path or path.endswith("graphql") else "pull-requests: write"
 
 

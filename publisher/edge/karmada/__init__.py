@@ -2,5 +2,6 @@
 
 from publisher.edge.karmada.connection import Connection, Timing, from_kubeconfig
 from publisher.edge.karmada.fleet import KarmadaFleet
+from publisher.edge.karmada.probe import Probe
 
-__all__ = ["Connection", "KarmadaFleet", "Timing", "from_kubeconfig"]
+__all__ = ["Connection", "KarmadaFleet", "Probe", "Timing", "from_kubeconfig"]

@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -30,6 +29,7 @@ from urllib3 import exceptions
 
 from publisher import __version__
 from publisher.core.redact import redact
+from publisher.edge.karmada import dates
 from publisher.errors import ApiError, Expired, UsageError
 
 MAX_BODY = 64 * 1024 * 1024
@@ -129,6 +129,8 @@ class Connection:
         self.name = name
         self.closed = closed or threading.Event()
         """No further request is made once it is set; may be shared."""
+        self.ahead: float | None = None
+        """Seconds that the server's clock was ahead of ours at its last answer; None where it has not told yet."""
         self._configuration = configuration
         self._timing = timing
         self._credentials = threading.Lock()
@@ -165,12 +167,19 @@ class Connection:
 
         Raises Expired on 410 and ApiError on anything else that is not a usable answer.
         """
+        return self._steadily("GET", path, {"fields": dict(query)})
+
+    def post(self, path: str, document: object) -> bytes:
+        """Send a document that the server answers and does not keep, such as an access review; else as ``get``."""
+        return self._steadily("POST", path, {"body": orjson.dumps(document)})
+
+    def _steadily(self, verb: str, path: str, given: Mapping[str, Any]) -> bytes:
         wait = self._timing.backoff
         for attempt in range(1, self._timing.attempts + 1):
             if self.closed.is_set():
                 raise ApiError(f"{self.name}: reading was broken off")
             try:
-                return self._once(path, query)
+                return self._once(verb, path, given)
             except ApiError as error:
                 passing = error.status in _RETRIED or isinstance(error, _Broken)
                 if not passing or attempt == self._timing.attempts:
@@ -181,13 +190,14 @@ class Connection:
                 wait *= 2
         raise AssertionError("unreachable")
 
-    def _once(self, path: str, query: Mapping[str, str]) -> bytes:
-        headers = self._headers()
+    def _once(self, verb: str, path: str, given: Mapping[str, Any]) -> bytes:
+        headers = self._headers() | ({"Content-Type": "application/json"} if "body" in given else {})
+        began = time.time()
         try:
             response = self._pool.request(
-                "GET",
+                verb,
                 self._configuration.host + path,
-                fields=dict(query),
+                **given,
                 headers=headers,
                 timeout=urllib3.Timeout(connect=self._timing.connect, read=self._timing.read),
                 retries=False,
@@ -196,13 +206,14 @@ class Connection:
             )
         except (exceptions.HTTPError, OSError, ValueError) as error:
             raise self._translated(error) from error
+        self.ahead = dates.ahead(response.headers.get("Date"), (began + time.time()) / 2)
         try:
             body = self._body(response)
         except (exceptions.HTTPError, OSError) as error:
             response.close()
             raise self._translated(error, response.status) from error
         response.release_conn()
-        if response.status == 200:
+        if response.status == {"GET": 200, "POST": 201}[verb]:
             return body
         raise self._refusal(response.status, body, response.headers)
 
@@ -243,7 +254,7 @@ class Connection:
             message = ""
         text = f"{self.name}: HTTP {status}" + (f": {redact(message, 256)}" if message else "")
         kind = Expired if status == 410 else ApiError
-        return kind(text, status=status, retry_after=_seconds(headers.get("Retry-After")))
+        return kind(text, status=status, retry_after=dates.seconds(headers.get("Retry-After")))
 
     def _translated(self, error: Exception, status: int = 0) -> ApiError:
         """Put a failure of the network into words; ``status`` where it came in the middle of an answer."""
@@ -269,18 +280,6 @@ class Connection:
 
 class _Broken(ApiError):
     """No complete answer; the next attempt may get one."""
-
-
-def _seconds(header: str | None) -> float | None:
-    """Read Retry-After: seconds, or an HTTP date."""
-    if header is None:
-        return None
-    if header.isdecimal():
-        return float(header)
-    try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
 
 
 def _proxy_headers(url: str, given: Mapping[str, str]) -> dict[str, str]:

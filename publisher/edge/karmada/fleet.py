@@ -43,19 +43,10 @@ class KarmadaFleet:
         Each kind of each cluster ends as what a complete list named, or as Unknown with the reason. Raises ApiError
         where the Clusters cannot be read, or nothing of any of them.
         """
-        prefix = self.policy.annotation_prefix
-        try:
-            members = list_all(self.karmada, "", CLUSTERS, lambda item: topology.member(item, prefix))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            raise ApiError(f"{error}: no Clusters there; is it the API server of Karmada?", status=404) from error
-        wanted = self.policy.karmada.clusters
-        selector = labels.parse(wanted.labels)
         clusters: dict[str, Cluster] = {}
         to_read: list[Member] = []
-        for member in members:
-            if cluster_refusal(member.name, member.labels, member.annotations, selector, wanted.exclude):
+        for member, refusal in self.members():
+            if refusal:
                 clusters[member.name] = _unread(member, "it did not count when the snapshot was taken")
             elif not member.ready:
                 clusters[member.name] = _unread(member, redact(member.reason, 200))
@@ -65,7 +56,7 @@ class KarmadaFleet:
         progress(0, len(to_read))
         with _no_cycle_search():
             try:
-                results = _side_by_side(self._read_member, to_read, self.policy.karmada.concurrency)
+                results = side_by_side(self._read_member, to_read, self.policy.karmada.concurrency)
                 for done, (cluster, found) in enumerate(results, start=1):
                     clusters[cluster.name] = cluster
                     findings += found
@@ -79,9 +70,23 @@ class KarmadaFleet:
             raise ApiError(f"none of {len(read)} member clusters could be read: {'; '.join(reasons[:3])}")
         return Topology(dict(sorted(clusters.items())), tuple(sorted(findings)))
 
+    def members(self) -> Iterator[tuple[Member, str]]:
+        """List the Clusters, each with the reason why it does not count; empty where it does."""
+        prefix = self.policy.annotation_prefix
+        try:
+            members = list_all(self.karmada, "", CLUSTERS, lambda item: topology.member(item, prefix))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            raise ApiError(f"{error}: no Clusters there; is it the API server of Karmada?", status=404) from error
+        wanted = self.policy.karmada.clusters
+        selector = labels.parse(wanted.labels)
+        for member in members:
+            yield member, cluster_refusal(member.name, member.labels, member.annotations, selector, wanted.exclude)
+
     def _read_member(self, member: Member) -> tuple[Cluster, tuple[Finding, ...]]:
         try:
-            reader = self._reader(member)
+            reader = self.reader(member)
         except ApiError as error:
             return _unread(member, str(error)), ()
         try:
@@ -101,12 +106,13 @@ class KarmadaFleet:
         )
         return cluster, findings
 
-    def _reader(self, member: Member) -> _MemberReader:
+    def reader(self, member: Member) -> MemberReader:
+        """Give what reads a member by the chosen access; close it."""
         if self.policy.karmada.access is Access.PROXY:
-            return _MemberReader(self.karmada, f"{CLUSTERS.path}/{member.name}/proxy", member.name, shared=True)
+            return MemberReader(self.karmada, f"{CLUSTERS.path}/{member.name}/proxy", member.name, shared=True)
         configuration = self._direct(member)
         connection = Connection(member.name, configuration, 1, self.timing, self.karmada.closed)
-        return _MemberReader(connection, "", member.name, shared=False)
+        return MemberReader(connection, "", member.name, shared=False)
 
     def _direct(self, member: Member) -> Any:
         """Build what ``access: direct`` needs from the Cluster and its Secret."""
@@ -153,7 +159,7 @@ def _no_cycle_search() -> Iterator[None]:
             gc.enable()
 
 
-def _side_by_side(work: Callable[[T], R], items: Iterable[T], limit: int) -> Iterator[R]:
+def side_by_side(work: Callable[[T], R], items: Iterable[T], limit: int) -> Iterator[R]:
     """Do the work for all items, at most ``limit`` at a time; results come as they are ready.
 
     Whoever stops listening does not wait for the rest, and nor does the end of the program: an executor would.
@@ -185,7 +191,7 @@ def _side_by_side(work: Callable[[T], R], items: Iterable[T], limit: int) -> Ite
 
 
 @dataclass(slots=True)
-class _MemberReader:
+class MemberReader:
     """Reads the lists of one member; after one that got no answer at all, the rest is not tried."""
 
     connection: Connection
@@ -195,6 +201,7 @@ class _MemberReader:
     silent: str = ""
 
     def read(self, resource: Resource, convert: Callable[[Any], T]) -> list[T] | Unknown:
+        """Read a complete list, or say why it is unknown."""
         if self.silent:
             return Unknown(self.silent)
         try:
@@ -205,6 +212,7 @@ class _MemberReader:
             return Unknown(str(error))
 
     def close(self) -> None:
+        """Let go of a connection that is the member's own."""
         if not self.shared:
             self.connection.release()
 

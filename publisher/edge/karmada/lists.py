@@ -49,6 +49,11 @@ def list_all(connection: Connection, prefix: str, resource: Resource, convert: C
     ) from expired
 
 
+def first_page(connection: Connection, prefix: str, resource: Resource) -> None:
+    """Ask for one object of a list; raises ApiError where the answer is not such a list."""
+    _page(connection, connection.get(prefix + resource.path, {"limit": "1"}), resource.kind)
+
+
 def _pages(connection: Connection, path: str, kind: str, convert: Callable[[Any], T]) -> list[T]:
     found: list[T] = []
     query = {"limit": str(PAGE)}

@@ -1,6 +1,6 @@
 """Pipy's Repo, through its HTTP API."""
 
-from publisher.edge.pipy.http import Access, Timing
+from publisher.edge.pipy.http import SYSTEM, Access, Timing
 from publisher.edge.pipy.place import PipyRepo
 
-__all__ = ["Access", "PipyRepo", "Timing"]
+__all__ = ["SYSTEM", "Access", "PipyRepo", "Timing"]

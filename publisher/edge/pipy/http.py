@@ -91,6 +91,8 @@ class Server:
     def __init__(self, url: Url, access: Access, timing: Timing) -> None:
         self.name = f"{url.scheme}://{url.netloc}"
         self._timing = timing
+        which = "another" if access.cert else "a"
+        self._hint = f"; does it want {which} client certificate (--pipy-cert)?" if url.scheme == "https" else ""
         self._headers = make_headers(basic_auth=unquote(url.auth)) if url.auth else {}
         host = (url.host or "").strip("[]")
         limits = Timeout(connect=timing.connect, read=timing.read)
@@ -160,6 +162,8 @@ class Server:
         return f"{self.name}: {what}: HTTP {status}{f' ({said})' if said else ''}; {hint}"
 
     def _failure(self, what: str, error: HTTPError) -> str:
+        if isinstance(error, NewConnectionError):
+            return f"{self.name}: {what}: no connection ({_reason(error)}); is it running, and the address right?"
         if isinstance(error, ConnectTimeoutError):
             return f"{self.name}: {what}: no connection within {self._timing.connect:g} s; check address and network"
         if isinstance(error, ReadTimeoutError):
@@ -167,9 +171,7 @@ class Server:
         if isinstance(error, SSLError):
             hint = "name its authority with --pipy-ca, and a client certificate it takes with --pipy-cert"
             return f"{self.name}: {what}: TLS failed ({_reason(error)}); {hint}"
-        if isinstance(error, NewConnectionError):
-            return f"{self.name}: {what}: no connection ({_reason(error)}); is it running, and the address right?"
-        return f"{self.name}: {what}: the answer broke off ({_reason(error)})"
+        return f"{self.name}: {what}: the answer broke off ({_reason(error)}){self._hint}"
 
 
 def _reason(error: BaseException) -> str:

@@ -70,7 +70,7 @@ class PipyRepo:
             ]
             self._each(steps, lambda step: self._stage(*step), told)
             self._commit(before.version or "0", before, edition, change)
-        self._check_published(edition, change)
+        self._check_published(edition)
 
     @contextmanager
     def _clean_after_failure(self, change: Difference) -> Iterator[None]:
@@ -115,15 +115,16 @@ class PipyRepo:
             strange = (now.edited ^ set(change.uploads)) | (now.erased ^ set(change.deletions))
             raise self._overtaken(f"staged is not what was uploaded: {', '.join(sorted(strange)[:3])}")
 
-    def _check_published(self, edition: Edition, change: Difference) -> None:
-        found = self.read(change.uploads)
-        wrong = sorted(path for path in change.uploads if found.get(path) != edition.files[path])
+    def _check_published(self, edition: Edition) -> None:
+        # all of it, since a whole publication of somebody else may have come between the last look and ours
+        found = self.read(edition.files)
+        wrong = sorted(path for path, data in edition.files.items() if found.get(path) != data)
         now = self._codebase()
         if now is None or now.version != edition.version:
             raise self._overtaken(f"right after that it has version {now.version}" if now else "it is gone")
         wrong += sorted(now.files ^ edition.files.keys())
         if wrong:
-            raise self._overtaken(f"published is not what was uploaded: {', '.join(wrong[:3])}")
+            raise self._overtaken(f"published is not what was meant: {', '.join(wrong[:3])}")
 
     def _overtaken(self, what: str) -> Overtaken:
         return Overtaken(f"{self.name}: somebody else changes it at the same time: {what}; sync it from one place only")
@@ -142,6 +143,8 @@ class PipyRepo:
     def _create(self) -> None:
         # 400: it is there, by an attempt whose answer was lost or by somebody else; what it has is looked at later
         self._server.ask("POST", f"/api/v1/repo/{self._path}", "create the codebase", b"{}", expect=(201, 400))
+        if self._codebase() is None:
+            raise RepoError(f"{self.name}: the Repo hides it behind a codebase with a part of its path; name another")
 
     def _stage(self, path: str, data: bytes | None) -> None:
         url = self._file(path)
