@@ -21,7 +21,7 @@ from publisher.commands.publish import Order, Published, Publisher
 from publisher.core.model import Address, Cluster, Endpoints, Node, Port, Service, ServiceKey, Topology, Unknown
 from publisher.edge.git import Checkout
 
-PARTS, EXAMPLES, STEPS = 10, 25, 50
+PARTS, EXAMPLES, STEPS = 10, 27, 50
 """More than 10,000 steps in all; some examples end early."""
 SEED = os.environ.get("PUBLISHER_SEED")
 """Read while tests are collected: they run in an environment of their own. Hypothesis also draws numbers that stand in

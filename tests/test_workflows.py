@@ -527,7 +527,7 @@ def test_sync(world: World, pipy: Repo) -> None:
 def test_sync_of_another_commit(world: World, pipy: Repo) -> None:
     """By hand another branch can be brought there; an input is text and nothing else."""
     other = world.push({"README.md": "# ours\n"}, "other")
-    assert sync(world, ref="origin/other").steps["sync"].outputs["commit"] == other
+    assert sync(world, ref="other").steps["sync"].outputs["commit"] == other
     job = sync(world, ref='$(touch "$RUNNER_TEMP/owned")')
     assert job.failed == ["sync"]
     assert not (world.runner.temp / "owned").exists()

@@ -28,6 +28,13 @@ def test_branch_tag_commit(world: Any) -> None:
     assert opened.latest("next/one") == second
 
 
+def test_a_branch_that_was_only_fetched(world: Any) -> None:
+    """A checkout knows what its remote has by both names."""
+    world.git("branch", "other", world.other({"a": "1"}))
+    opened = world.open(world.checkout())
+    assert {opened.latest("other"), opened.latest("origin/other")} == {world.git("rev-parse", "other").strip()}
+
+
 def test_a_tag_that_moves_or_goes(world: Any) -> None:
     """By URL it is the remote's word each time, not the cache's."""
     first, second = world.head(), world.other({"a": "1"})

@@ -46,8 +46,13 @@ class Checkout(Rehearsing):
         return store.resolve(self._git, "HEAD")
 
     def latest(self, ref: str) -> str:
-        """Give the commit of a branch, tag or commit as it is here; raises UsageError where there is none."""
+        """Give the commit of a branch, tag or commit as it is here; raises UsageError where there is none.
+
+        A branch may also be one that was only fetched: ``other`` or ``origin/other``.
+        """
         found = store.latest(self._git, ref) if ref else self.head()
+        for fetched in (ref, f"origin/{ref}"):
+            found = found or store.resolve(self._git, f"refs/remotes/{fetched}")
         if not found:
             raise UsageError(f"{self.name}: --ref {ref}: no such branch, tag or commit here; git fetch brings it along")
         return found
