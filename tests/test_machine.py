@@ -86,7 +86,8 @@ class Promises(RuleBasedStateMachine):
     def git(self, *arguments: str, fails: bool = False) -> str:
         """Ask git; ``fails``: it may."""
         done = subprocess.run(["git", *arguments], cwd=self.repo, capture_output=True, text=True, check=False)
-        assert fails or done.returncode == 0, f"{arguments}: {done.stderr}"
+        self.git_says = done.stdout + done.stderr
+        assert fails or done.returncode == 0, f"{arguments}: {self.git_says}"
         return done.stdout.strip() if done.returncode == 0 else "failed"
 
     def write(self, path: str, text: str) -> None:
@@ -266,11 +267,11 @@ class Promises(RuleBasedStateMachine):
     def reverts(self, pick: int) -> None:
         """Take back any commit; where nobody touched its files since, that has to go cleanly."""
         commit = self.commits[1 + pick % (len(self.commits) - 1)]
-        files = set(self.git("diff", "--name-only", f"{commit}~", commit).splitlines())
-        later = set(self.git("log", "--format=", "--name-only", f"{commit}..HEAD").split())
+        files = set(self.git("diff", "--name-only", "--no-renames", f"{commit}~", commit).splitlines())
+        later = set(self.git("log", "--format=", "--name-only", "--no-renames", f"{commit}..HEAD").split())
         before = self.blobs()
         if self.git("revert", "--no-edit", commit, fails=True) == "failed":
-            assert files & later, f"{commit} does not revert, though nothing touched its files since"
+            assert files & later, f"nothing touched {files} since {commit}, and git says: {self.git_says}"
             self.git("revert", "--abort", fails=True)
             self.git("reset", "--quiet", "--hard")
         else:
