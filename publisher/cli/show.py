@@ -8,8 +8,8 @@ import typer
 
 from publisher.cli import actions, screen
 from publisher.cli.options import EXIT_REFUSED, Format
+from publisher.core import documents, report
 from publisher.core import markdown as written
-from publisher.core import report
 
 if TYPE_CHECKING:
     from publisher.commands.pipeline import Outcome
@@ -28,7 +28,7 @@ def plan(outcome: Outcome, format: Format, commit: str = "", request: str = "") 
         case Format.TEXT:
             screen.lines(report.text(outcome.plan))
         case Format.JSON:
-            screen.result(report.as_json(outcome.plan, commit=commit, pullRequest=request))
+            screen.result(documents.as_json(outcome.plan, commit=commit, pullRequest=request))
         case Format.MARKDOWN:
             screen.result(markdown(outcome))
     actions.tell(outcome.plan, lambda: markdown(outcome), commit, request)

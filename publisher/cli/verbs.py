@@ -212,7 +212,8 @@ def validate(
 
     from publisher.cli import screen
     from publisher.commands.validate import validate as run
-    from publisher.core.report import count, finding_document
+    from publisher.core.documents import finding_document
+    from publisher.core.report import count
 
     found = run(wiring.reader(str(directory)))
     errors = sum(1 for finding in found if finding.severity == "error")

@@ -8,8 +8,8 @@ from typing import Any
 
 from publisher.commands.pipeline import Outcome
 from publisher.core.config import Target, part_nodes, target_shares
+from publisher.core.documents import finding_document
 from publisher.core.model import Finding, ServiceKey, Unknown
-from publisher.core.report import finding_document
 from publisher.errors import UsageError
 
 

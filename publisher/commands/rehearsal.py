@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from publisher.core import report
+from publisher.core import documents, report
 from publisher.core.comeback import Doubt
 from publisher.core.plan import Plan
 from publisher.core.redact import one_line
@@ -54,7 +54,7 @@ class Rehearsal:
     def document(self) -> dict[str, Any]:
         """Build the JSON document: that of a plan, and what only a rollback has."""
         return {
-            **report.document(self.plan),
+            **documents.document(self.plan),
             "base": self.base,
             "message": self.message,
             "doubts": [item for doubt in self.doubts for item in _doubt_documents(doubt)],

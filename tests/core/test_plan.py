@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from publisher.commands.explain import explain
-from publisher.core import report
+from publisher.core import documents, report
 from publisher.core.markdown import markdown
 from publisher.errors import UsageError
 from publisher.resources import schema
@@ -95,8 +95,8 @@ def test_documents_and_messages(fleets: ModuleType, layout: str, seed: int, step
     outcome = fleets.build(fleet, tree)
     plan, *configs = outcome.plan, outcome.current, outcome.desired.config
     again = fleets.build(fleet, tree).plan
-    assert schema("plan").findings(json.loads(report.as_json(plan)), "plan") == ()
-    assert report.as_json(again) == report.as_json(plan)
+    assert schema("plan").findings(json.loads(documents.as_json(plan)), "plan") == ()
+    assert documents.as_json(again) == documents.as_json(plan)
     assert markdown(again, *configs) == markdown(plan, *configs)
     message = report.commit_message(plan)
     assert report.commit_message(again) == message

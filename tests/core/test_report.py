@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.core import report
+from publisher.core import documents, report
 from publisher.core.history import trailers
 from publisher.core.plan import Plan
 from publisher.resources import schema
@@ -34,7 +34,7 @@ def test_nothing_adds_a_line(plan_of: Callable[[str], Plan], text: str) -> None:
     """Whatever it is; and the JSON document holds it as it is."""
     plan, word = plan_of(text), plan_of("word")
     assert len(report.commit_message(plan).split("\n")) == len(report.commit_message(word).split("\n"))
-    assert schema("plan").accepts(json.loads(report.as_json(plan).encode(errors="replace")))
+    assert schema("plan").accepts(json.loads(documents.as_json(plan).encode(errors="replace")))
 
 
 def test_no_text_becomes_a_trailer(plan_of: Callable[[str], Plan], nasty: str) -> None:
@@ -61,7 +61,7 @@ def test_long_lists_are_cut_for_people_and_whole_in_json(fleets: ModuleType) -> 
     assert "and 190 more" in message
     assert "... and 190 more" in message
     assert len(message) < 3000
-    document = report.document(plan)
+    document = documents.document(plan)
     assert len(document["services"][0]["targets"]["added"][0]["targets"]) == 200
     assert len(document["clusters"][0]["added"]) == 200
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from publisher.core import report, rollout, snapshot
+from publisher.core import documents, rollout, snapshot
 from publisher.core.canonical import load_plain_yaml
 from publisher.core.check import check_file
 from publisher.core.plan import Plan
@@ -76,10 +76,10 @@ def valid(fleets: ModuleType, plan_of: Callable[[str], Plan]) -> dict[str, list[
         for number in range(8):
             fleets.step(native, number)
         native.clusters["dark"] = fleets.ClusterModel(unknown=set(fleets.KINDS))
-        found["plan"].append(report.document(fleets.build(native, tree).plan))
+        found["plan"].append(documents.document(fleets.build(native, tree).plan))
         for path, data in snapshot.dump(fleets.read(native)).items():
             found["snapshot-cluster" if "/" in path else "snapshot"].append(load_plain_yaml(data))
-    found["plan"].append(json.loads(report.as_json(plan_of("word"), commit="c0ffee", pullRequest="/pull/7")))
+    found["plan"].append(json.loads(documents.as_json(plan_of("word"), commit="c0ffee", pullRequest="/pull/7")))
     found["service"].append(
         {
             "service": "a/b",
@@ -98,9 +98,9 @@ def valid(fleets: ModuleType, plan_of: Callable[[str], Plan]) -> dict[str, list[
     found["sync"].append(json.loads(told))
     proxy = folder("config-repo-template") / "pipy/config/proxy.json"
     found["proxy"].append(json.loads(proxy.read_bytes()))
-    for name, documents in found.items():
-        assert documents, f"no valid document for {name}"
-        assert [problem for item in documents for problem in schema(name).findings(item, name)] == []
+    for name, good in found.items():
+        assert good, f"no valid document for {name}"
+        assert [problem for item in good for problem in schema(name).findings(item, name)] == []
     return found
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from publisher.commands import snapshot as verb
 from publisher.commands.explain import explain
-from publisher.core import report, snapshot
+from publisher.core import documents, report, snapshot
 from publisher.core.markdown import body, markdown
 
 
@@ -31,7 +31,7 @@ def test_no_secret_is_written(fleets: ModuleType, layout: str, seed: int, steps:
     shown = [
         *snapshot.dump(topology).values(),
         *fleets.applied(tree, outcome).values(),
-        report.as_json(outcome.plan).encode(),
+        documents.as_json(outcome.plan).encode(),
         markdown(outcome.plan, outcome.current, outcome.desired.config).encode(),
         body(outcome.plan, outcome.current, outcome.desired.config).encode(),
         report.commit_message(outcome.plan).encode(),
@@ -61,5 +61,5 @@ def test_a_secret_in_an_annotation_of_ours_is_blanked_where_it_is_quoted(fleets:
         "wrong": "route",
         "long": "port",
     }
-    assert "eyJ" not in report.as_json(plan)
+    assert "eyJ" not in documents.as_json(plan)
     assert all("\n" not in item.message and len(item.message) < 1000 for item in plan.findings)

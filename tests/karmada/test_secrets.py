@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from publisher.core import report, snapshot
+from publisher.core import documents, report, snapshot
 from publisher.core.markdown import markdown
 from publisher.core.policy import Access
 from publisher.demo.server import Reply
@@ -69,7 +69,7 @@ def told(world, planted, caplog, capfd):
         else:
             outcome = world.plan({}, topology)
             plan = outcome.plan
-            texts += [repr(topology), snapshot.digest(topology), repr(plan), json.dumps(report.document(plan))]
+            texts += [repr(topology), snapshot.digest(topology), repr(plan), json.dumps(documents.document(plan))]
             texts += [
                 markdown(plan, outcome.current, outcome.desired.config),
                 report.commit_message(plan),
