@@ -59,8 +59,7 @@ def doctor(
 
     access = pipy_edge.Access(pipy_ca, pipy_cert, pipy_key)
     patience = pipy_edge.Timing(read=10, tries=2)
-    repos = (pipy_edge.PipyRepo(url, access, patience) for url in pipy or ())
-    places = list({place.name: place for place in repos}.values())
+    places = wiring.pipy_repos(pipy, access, patience)
     checks = []
     for check in run(_world(repo, kubeconfig, context, places)):
         checks.append(check)

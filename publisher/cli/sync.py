@@ -132,7 +132,7 @@ def sync(
     from publisher.commands.sync import Options, Syncer
     from publisher.core.rollout import document
     from publisher.edge.folder import FolderPlace
-    from publisher.edge.pipy import SYSTEM, Access, PipyRepo
+    from publisher.edge.pipy import SYSTEM, Access
     from publisher.errors import PublisherError, UsageError
 
     running = bool(interval or webhook)
@@ -148,8 +148,10 @@ def sync(
     access = Access(pipy_ca, pipy_cert, pipy_key)
     if access != SYSTEM and not any(url.startswith("https:") for url in pipy or ()):
         raise UsageError("--pipy-ca, --pipy-cert and --pipy-key go with https, and no --pipy has it")
-    repos = {place.name: place for place in (PipyRepo(url, access) for url in pipy or ())}
-    places: list[Place] = [*repos.values(), *([FolderPlace(to_dir, after, screen.say)] if to_dir else [])]
+    places: list[Place] = [
+        *wiring.pipy_repos(pipy, access),
+        *([FolderPlace(to_dir, after, screen.say)] if to_dir else []),
+    ]
     standing = wiring.standing(repo) if commit_status and not dry_run else None
     origin = wiring.origin(repo, signed_by, standing.begun if standing else lambda commit: None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from publisher.edge.files import Folder
     from publisher.edge.git import Checkout, Clone
     from publisher.edge.github import GitHub
+    from publisher.edge.pipy import Access, PipyRepo, Timing
 
 
 settings_file = ContextVar("settings_file", default="publisher.yaml")
@@ -104,13 +105,13 @@ def origin(
     ``begun`` is called with the commit that is taken, before its signature is looked at.
     """
     from publisher.commands.vetted import Vetted
-    from publisher.edge.git import Checkout, Clone, is_url, read_signers
+    from publisher.edge.git import read_signers
 
     if signed_by:
         read_signers(signed_by)  # a mistake in there is told at once; it may change while we run
 
     def open_origin() -> Origin:
-        opened = Clone(repo, settings_file.get()) if is_url(repo) else Checkout(Path(repo), settings_file.get())
+        opened = repository(repo)
 
         def vet(commit: str) -> None:
             begun(commit)
@@ -120,6 +121,14 @@ def origin(
         return Vetted(opened, vet)
 
     return open_origin
+
+
+def pipy_repos(urls: Iterable[str] | None, access: Access, *timing: Timing) -> list[PipyRepo]:
+    """Open codebases of Pipy Repos, each once however often it is named."""
+    from publisher.edge.pipy import PipyRepo
+
+    opened = (PipyRepo(url, access, *timing) for url in urls or ())
+    return list({place.name: place for place in opened}.values())
 
 
 def publisher(repo: str, fleet: Source) -> Publisher:

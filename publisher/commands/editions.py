@@ -61,7 +61,6 @@ class Editions:
         if policy is None:
             return {}, findings
         tree = self._origin.tree(commit, (policy.output,))
-        config = {path: data for path, data in tree.items() if path.startswith(f"{policy.output}/config/")}
-        findings += check_tree(config, policy.output, policy.allowed_networks, schema)
+        findings += check_tree(tree, policy.output, policy.allowed_networks, schema)
         files = below(tree, policy.output)
         return files, findings + unloadable(files, policy.output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -22,11 +22,14 @@ from publisher.core.codebase import (
     short,
 )
 from publisher.core.redact import redact
+from publisher.core.report import listed
 from publisher.core.rollout import Result, Synced, Worker, WorkerState
 from publisher.core.watch import Watch
 from publisher.errors import Overtaken, PublisherError, RepoError
 
 T = TypeVar("T")
+_MOST = 5
+"""Of many, so many are named."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Turn:
             return self._insist(self._once)
         except PublisherError as error:
             message = "; ".join([str(error), *getattr(error, "__notes__", ())])
-            return replace(self._result(Result.FAILED, self.before, message=message), version="")
+            return replace(self._result(Result.FAILED, message=message), version="")
 
     def _insist(self, attempt: Callable[[bool], T]) -> T:
         """Try again where somebody else was at work; from the second time on, trust nothing that was not read."""
@@ -106,28 +109,28 @@ class Turn:
         self.lively = self._lively(before)
         ours = self.editions.ours(before.version)
         if not (before.empty or ours or self.options.take_over):
-            return self._result(Result.FOREIGN, before, message=_foreign(self.place.name, before.version))
+            return self._result(Result.FOREIGN, message=_foreign(self.place.name, before.version))
         refused = refused_in(before.version)
         if refused == self._wanted:
             workers = self._watch(before.version, before, fresh=False)
             message = (
                 f"{self.place.name}: {short(self.edition.version)} was refused and put back; commit something better"
             )
-            return self._result(Result.REFUSED_BEFORE, before, workers=workers, message=message)
+            return self._result(Result.REFUSED_BEFORE, workers=workers, message=message)
         before = self._discard(before)
         had = self._contents(before, ours if trusting else None)
         change = difference(had, self.edition.files)
         touched = {"uploaded": change.uploads, "deleted": change.deletions}
         if self.options.dry_run:
             unchanged = not change and before.version == self.edition.version
-            return self._result(Result.UNCHANGED if unchanged else Result.PUBLISHED, before, **touched)
+            return self._result(Result.UNCHANGED if unchanged else Result.PUBLISHED, **touched)
         if not change and (before.version, before.main) == (self.edition.version, self.edition.main):
-            return self._judge(Result.UNCHANGED, before, self._watch(before.version, before, fresh=False))
+            return self._judge(Result.UNCHANGED, self._watch(before.version, before, fresh=False))
         if before.version != self.edition.version:
             self.old = self._restorable(before, had)
         self.place.publish(before, self.edition, change, self._told)
         workers = self._watch(self.edition.version, before, fresh=True)
-        return self._judge(Result.PUBLISHED, before, workers, **touched)
+        return self._judge(Result.PUBLISHED, workers, **touched)
 
     @property
     def _wanted(self) -> Version:
@@ -142,7 +145,8 @@ class Turn:
         now = self.place.look()
         if (now.version, now.leftovers) != (before.version, before.leftovers):
             raise Overtaken(f"{self.place.name}: somebody else is uploading")
-        self.say(f"{self.place.name}: dropping what was staged and not published: {listed(sorted(before.leftovers))}")
+        dropped = listed(sorted(before.leftovers), _MOST)
+        self.say(f"{self.place.name}: dropping what was staged and not published: {dropped}")
         self.place.discard(before.leftovers)
         return replace(before, leftovers=frozenset())
 
@@ -161,15 +165,14 @@ class Turn:
             return None
         return Edition(put_back(before.version, self._wanted), files, before.main)
 
-    def _judge(
-        self, result: Result, before: Holding, workers: tuple[Worker, ...], **touched: tuple[str, ...]
-    ) -> Synced:
+    def _judge(self, result: Result, workers: tuple[Worker, ...], **touched: tuple[str, ...]) -> Synced:
         """Say how it ended; where a worker refuses it, put back what was there before."""
         refusing = [worker for worker in workers if worker.state is WorkerState.REFUSING]
         lost = self.lively and result is Result.PUBLISHED and all(item.state is WorkerState.SILENT for item in workers)
         if not refusing and not lost:
-            return self._result(result, before, workers=workers, **touched)
-        names = listed([f"{worker.name or worker.uuid[:8]} ({worker.address})" for worker in refusing or workers])
+            return self._result(result, workers=workers, **touched)
+        found = [f"{worker.name or worker.uuid[:8]} ({worker.address})" for worker in refusing or workers]
+        names = listed(found, _MOST)
         problem = f"{self.place.name}: {short(self.edition.version)} " + (
             f"is refused by {names}" if refusing else f"ends or hangs all workers: nothing is heard of them: {names}"
         )
@@ -177,14 +180,14 @@ class Turn:
         old = self._previous(refusing)
         if old is None:
             message = f"{problem}, and there is nothing to put back; see the logs there and correct the program"
-            return self._result(Result.DIVERGED, before, workers=workers, message=message, **touched)
+            return self._result(Result.DIVERGED, workers=workers, message=message, **touched)
         try:
             workers = self._insist(lambda trusting: self._restore(old, trusting))
         except PublisherError as error:
             message = f"{problem}, and could not be put back: {error}"
-            return self._result(Result.DIVERGED, before, workers=workers, message=message, **touched)
+            return self._result(Result.DIVERGED, workers=workers, message=message, **touched)
         message = f"{problem}, and what was there before is put back; see the logs there"
-        done = self._result(Result.PUT_BACK, before, workers=workers, message=message, **touched)
+        done = self._result(Result.PUT_BACK, workers=workers, message=message, **touched)
         return replace(done, version=old.version)
 
     def _previous(self, refusing: list[Worker]) -> Edition | None:
@@ -244,10 +247,10 @@ class Turn:
         now = time.time()
         return any(abs(now - item.timestamp / 1000) < self.pace.quiet for item in found.instances or ())
 
-    def _result(self, result: Result, before: Holding, **more: Any) -> Synced:
+    def _result(self, result: Result, **more: Any) -> Synced:
         published = result in (Result.PUBLISHED, Result.DIVERGED) and not self.options.dry_run
-        version = self.edition.version if published else before.version
-        return Synced(self.place.name, result, before.version, version, **more)
+        version = self.edition.version if published else self.before.version
+        return Synced(self.place.name, result, self.before.version, version, **more)
 
     def _told(self, done: int, total: int) -> None:
         if self.stopped.is_set():
@@ -264,12 +267,3 @@ def _foreign(place: str, version: str) -> str:
         f"{place}: version {redact(version, 100)} is no commit of this repository, and nothing was changed; "
         "look who else publishes there, or overwrite it with --take-over"
     )
-
-
-def listed(names: Sequence[str]) -> str:
-    """Name some things, and only the first of many."""
-    rest = len(names) - _MOST
-    return ", ".join(names[:_MOST]) + (f" and {rest} more" if rest > 0 else "")
-
-
-_MOST = 5

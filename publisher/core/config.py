@@ -119,9 +119,14 @@ def part_nodes(part: Part, cluster: ClusterConfig | None) -> Mapping[str, str]:
     return {name: cluster.nodes[name] for name in part.nodes if name in cluster.nodes}
 
 
+def part_weight(part: Part, cluster: ClusterConfig | None) -> int:
+    """Give the weight that counts: none of a cluster that is drained."""
+    return 0 if cluster is not None and cluster.state == "drained" else part.weight
+
+
 def part_targets(name: str, part: Part, cluster: ClusterConfig | None, port: str | None = None) -> Iterator[Target]:
     """Give the targets that one cluster adds to a service, by node and port; with ``port``, those that it leads to."""
-    weight = 0 if cluster is not None and cluster.state == "drained" else part.weight
+    weight = part_weight(part, cluster)
     for address in part.addresses:
         yield Target(name, "", address, weight)
     ports = part.ports.values() if port is None else [part.ports[port]] if port in part.ports else []
@@ -161,9 +166,8 @@ def shares(key: ServiceKey, config: Config) -> dict[str, float]:
     weights = {}
     for name, part in service.parts.items() if service else ():
         cluster = config.clusters.get(name)
-        drained = cluster is not None and cluster.state == "drained"
-        if part.weight and not drained and target_count(part, cluster):
-            weights[name] = part.weight
+        if (weight := part_weight(part, cluster)) and target_count(part, cluster):
+            weights[name] = weight
     total = sum(weights.values())
     return {name: weight / total for name, weight in weights.items()}
 

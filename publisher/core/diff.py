@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from publisher.core.config import ClusterConfig, Config, Part, ServiceConfig, part_nodes, target_count
+from publisher.core.config import ClusterConfig, Config, Part, ServiceConfig, part_nodes, part_weight, target_count
 from publisher.core.model import ServiceKey
 from publisher.core.select import Selection
 
@@ -209,13 +209,9 @@ def _why_gained(key: ServiceKey, old: Part | None, before: Config) -> str:
 def _weights(key: ServiceKey, before: Config, after: Config, selection: Selection) -> Iterator[WeightChange]:
     old_parts, new_parts = _parts(key, before), _parts(key, after)
     for name in sorted(old_parts.keys() & new_parts.keys()):
-        was = _effective(old_parts[name], before.clusters.get(name))
-        now = _effective(new_parts[name], after.clusters.get(name))
+        was = part_weight(old_parts[name], before.clusters.get(name))
+        now = part_weight(new_parts[name], after.clusters.get(name))
         if was != now:
             selected = selection.clusters.get(name)
             state = selected.state_reason if selected else ""
             yield WeightChange(name, was, now, state or "weights in publisher.yaml, or annotation drain")
-
-
-def _effective(part: Part, cluster: ClusterConfig | None) -> int:
-    return 0 if cluster is not None and cluster.state == "drained" else part.weight

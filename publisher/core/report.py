@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from publisher.core.config import join_host_port
@@ -26,6 +26,12 @@ _SIGN = {"create": "+", "change": "~", "delete": "-", "add": "+", "remove": "-"}
 def count(number: int, noun: str) -> str:
     """Write ``1 file``, ``2 files``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Name some things, and of many only the first."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def summary(plan: Plan) -> str:

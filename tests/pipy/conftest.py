@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from publisher.cli.pipy import free_ports
 from publisher.core.canonical import dump_json
 from publisher.core.config import ClusterConfig, Part, RoutedPort, ServiceConfig
 from publisher.core.model import Route, ServiceKey
@@ -239,14 +240,6 @@ def waiting(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "nothing came of it in time"
         time.sleep(0.02)
-
-
-def free_ports(number: int) -> list[int]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def put(codebase: Path, document: dict[str, Any], path: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import trustme
 
+from publisher.cli.pipy import free_ports
 from publisher.demo.repo import Repo
 from publisher.demo.worker import Worker, loads
 
@@ -36,13 +37,6 @@ def wait(for_what: Callable[[], Any], why: str) -> Any:
         assert time.monotonic() < deadline, f"did not come: {why}"
         time.sleep(0.02)
     return found
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 class Rig:
@@ -151,7 +145,7 @@ class Process:
     """A real worker."""
 
     def __init__(self, rig: Pipy, name: str) -> None:
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.name = name
         self._rig = rig
         command = [pipy(), f"{rig.url}/repo/edge/", f"--instance-name={name}", "--admin-port-off", "--no-graph"]
@@ -174,7 +168,7 @@ class Pipy(Rig):
     def __init__(self, folder: Path, tls: bool) -> None:
         super().__init__(folder, tls)
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._port = free_port()
+        (self._port,) = free_ports(1)
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._port}"
         self._start()
 

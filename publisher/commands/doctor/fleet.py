@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from publisher.commands.doctor.check import Check, clock, fail, ok, skipped, warn
 from publisher.commands.doctor.ports import Fleet
 from publisher.core.policy import Policy
-from publisher.core.report import count
+from publisher.core.report import count, listed
 from publisher.core.rights import LIST_CLUSTERS, advice, needed
 from publisher.core.topology import Member
 from publisher.errors import ApiError, PublisherError
@@ -91,7 +91,7 @@ def _rights(policy: Policy, fleet: Fleet, members: Sequence[Member]) -> Check:
         return warn("rights", f"Karmada does not say what the account may do: {error}", "the checks of members tell")
     if not missing:
         return ok("rights", f"{', '.join(map(str, (LIST_CLUSTERS, *rights)))}: what access {access} takes in Karmada")
-    named = ", ".join(map(str, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    named = listed([str(right) for right in missing], 5)
     return fail("rights", f"the account may not {named}", f"give it that in Karmada, {_ACCESS}")
 
 

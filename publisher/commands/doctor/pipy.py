@@ -11,7 +11,7 @@ from publisher.commands.doctor.check import Check, clock, fail, ok, skipped, war
 from publisher.commands.doctor.ports import World
 from publisher.commands.ports import Place
 from publisher.core.codebase import Holding, parse, refused_in, short
-from publisher.core.report import count
+from publisher.core.report import count, listed
 from publisher.core.rollout import WorkerState
 from publisher.core.watch import Watch
 from publisher.errors import PublisherError
@@ -93,9 +93,8 @@ def _staged(name: str, holding: Holding) -> Check:
     if not holding.leftovers:
         return ok(name, "nothing is staged")
     found = sorted(holding.leftovers)
-    named = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
     advice = "look who is at work there; if nobody is, publisher sync drops it"
-    return warn(name, f"{count(len(found), 'file')} staged and not published: {named}", advice)
+    return warn(name, f"{count(len(found), 'file')} staged and not published: {listed(found, 3)}", advice)
 
 
 def _workers(name: str, url: str, seen: _Seen) -> Check:

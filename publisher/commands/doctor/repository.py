@@ -9,11 +9,11 @@ from publisher.commands import record, review
 from publisher.commands.doctor.check import Check, fail, ok, skipped, warn
 from publisher.commands.doctor.ports import Rehearsing, World
 from publisher.core.canonical import ParseError, load_json
-from publisher.core.check import check_tree
+from publisher.core.check import check_tree, schema_name
 from publisher.core.codebase import MAIN
 from publisher.core.policy import Layout, Mode, Policy
 from publisher.core.render import native
-from publisher.core.report import count
+from publisher.core.report import count, listed
 from publisher.errors import PublisherError
 from publisher.resources import schema
 
@@ -43,8 +43,7 @@ def _publishers(tree: Mapping[str, bytes], output: str) -> set[str]:
     """Give the ids of all publishers that files of the repository name."""
     found = set()
     for path, data in tree.items():
-        folder = path.removeprefix(f"{output}/").rpartition("/")[0]
-        if folder not in (native.CLUSTERS, native.SERVICES, "config/publishers") or not path.endswith(".json"):
+        if schema_name(path, output) not in ("cluster", "service", "publishers"):
             continue
         try:
             document = load_json(data)
@@ -88,24 +87,22 @@ def _schemas(tree: Mapping[str, bytes], laid: Mapping[str, bytes]) -> Check:
     stale = sorted(path.removeprefix("schemas/") for path, data in ours.items() if tree.get(path) != data)
     if not stale:
         return ok("schemas", f"all {len(ours)} are those of publisher {__version__}")
-    named = ", ".join(stale[:3]) + (f" and {len(stale) - 3} more" if len(stale) > 3 else "")
     return warn(
         "schemas",
-        f"{len(stale)} of {len(ours)} are not those of publisher {__version__}: {named}",
+        f"{len(stale)} of {len(ours)} are not those of publisher {__version__}: {listed(stale, 3)}",
         "publisher init lays them down in an empty folder: copy its schemas/ here and commit",
     )
 
 
 def _files(policy: Policy, tree: Mapping[str, bytes]) -> Check:
-    files = {path: data for path, data in tree.items() if path.startswith(f"{policy.output}/config/")}
-    findings = check_tree(files, policy.output, policy.allowed_networks, schema)
+    findings = check_tree(tree, policy.output, policy.allowed_networks, schema)
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         return fail("files", f"{count(len(errors), 'error')}, first {errors[0]}", _ALL)
     if findings:
         return warn("files", f"{count(len(findings), 'warning')}, first {findings[0]}", _ALL)
     number = {
-        kind: sum(path.startswith(f"{policy.output}/{place}/") for path in files)
+        kind: sum(path.startswith(f"{policy.output}/{place}/") for path in tree)
         for kind, place in (("cluster", native.CLUSTERS), ("service", native.SERVICES))
     }
     if policy.layout is Layout.NATIVE and not any(number.values()):

@@ -69,7 +69,7 @@ class PipyRepo:
                 (path, None) for path in change.deletions
             ]
             self._each(steps, lambda step: self._stage(*step), told)
-            self._commit(before.version or "0", before, edition, change)
+            self._commit(before, edition, change)
         self._check_published(edition)
 
     @contextmanager
@@ -86,10 +86,10 @@ class PipyRepo:
                 failure.add_note(f"what was uploaded is still staged ({error}); the next sync drops it")
             raise
 
-    def _commit(self, version: str, before: Holding, edition: Edition, change: Difference) -> None:
+    def _commit(self, before: Holding, edition: Edition, change: Difference) -> None:
         """Publish what is staged. Its answer proves nothing, so the Repo is asked each time what it has."""
         body = json.dumps({"version": edition.version, "main": f"/{edition.main}"}).encode()
-        self._check_staged(self._codebase(), version, before, change)
+        self._check_staged(self._codebase(), before, change)
         for attempt in range(1, self._tries + 1):
             problem = RepoError(f"{self.name}: the Repo says that it published, and has not; see its log")
             try:
@@ -101,13 +101,13 @@ class PipyRepo:
             now = self._codebase()
             if now and now.version == edition.version and not now.edited and not now.erased:
                 return
-            self._check_staged(now, version, before, change)
+            self._check_staged(now, before, change)
             if attempt < self._tries:
                 self._server.wait(attempt, problem.retry_after)
         raise problem
 
-    def _check_staged(self, now: Codebase | None, version: str, before: Holding, change: Difference) -> None:
-        if now is None or now.version != version:
+    def _check_staged(self, now: Codebase | None, before: Holding, change: Difference) -> None:
+        if now is None or now.version != (before.version or "0"):
             raise self._overtaken(f"it has version {now.version}" if now else "it is gone")
         if before.version and now.files != before.files:
             raise self._overtaken("it has other files")
